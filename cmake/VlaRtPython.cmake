@@ -1,0 +1,32 @@
+# _core: every room, never torch.  _torch: the libtorch backend, only when asked for.
+set(PYBIND11_FINDPYTHON ON)
+execute_process(COMMAND "${Python_EXECUTABLE}" -m pybind11 --cmakedir OUTPUT_VARIABLE pybind11_DIR
+                OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+find_package(pybind11 3.1 CONFIG REQUIRED)
+
+set(bindings "${CMAKE_CURRENT_SOURCE_DIR}/cpp/src/bindings")
+file(GLOB core_sources CONFIGURE_DEPENDS "${bindings}/bind_*.cpp")
+pybind11_add_module(_core MODULE NO_EXTRAS "${bindings}/module_core.cpp" ${core_sources})
+target_link_libraries(_core PRIVATE vla_rt vla_rt_flags)
+target_include_directories(_core PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/cpp/src")
+target_compile_definitions(_core PRIVATE VLA_RT_VERSION="${PROJECT_VERSION}")
+set_target_properties(_core PROPERTIES INSTALL_RPATH "$ORIGIN")
+install(TARGETS vla_rt _core LIBRARY DESTINATION vla_rt)
+
+if(VLA_RT_WITH_TORCH)
+  execute_process(COMMAND "${Python_EXECUTABLE}" -c "import torch, pathlib; print(pathlib.Path(torch.__file__).parent, end='')"
+                  OUTPUT_VARIABLE torch_root COMMAND_ERROR_IS_FATAL ANY)
+  list(APPEND CMAKE_PREFIX_PATH "${torch_root}/share/cmake")
+  find_package(Torch 2.13 REQUIRED)
+  file(GLOB torch_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/cpp/src/backends/torch/*.cpp")
+  pybind11_add_module(_torch MODULE NO_EXTRAS "${bindings}/module_torch.cpp" ${torch_sources})
+  target_include_directories(_torch PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/cpp/src")
+  target_include_directories(_torch SYSTEM PRIVATE ${TORCH_INCLUDE_DIRS})
+  target_link_libraries(_torch PRIVATE vla_rt vla_rt_flags ${TORCH_LIBRARIES})
+  set(torch_rpath "$ORIGIN" "$ORIGIN/../torch/lib")
+  if(SKBUILD_STATE STREQUAL "editable")
+    list(APPEND torch_rpath "${torch_root}/lib")
+  endif()
+  set_target_properties(_torch PROPERTIES INSTALL_RPATH "${torch_rpath}")
+  install(TARGETS _torch LIBRARY DESTINATION vla_rt)
+endif()

@@ -1,0 +1,9 @@
+#pragma once
+#include <pybind11/pybind11.h>
+
+namespace vla_rt::bindings {
+
+// One per room, in bind_<room>.cpp.
+void bind_core(pybind11::module_& m);
+
+}  // namespace vla_rt::bindings

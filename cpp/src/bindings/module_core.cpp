@@ -1,0 +1,10 @@
+#include <pybind11/pybind11.h>
+
+#include "bindings/bindings.hpp"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "C++ core of vla_rt. Use the names of the package `vla_rt`; this module is their home.";
+  m.attr("__version__") = VLA_RT_VERSION;
+  using namespace vla_rt::bindings;
+  bind_core(m);
+}

@@ -1,0 +1,7 @@
+#include "vla_rt/execution/chunk_source.hpp"
+
+namespace vla_rt {
+
+ChunkSource::~ChunkSource() = default;
+
+}  // namespace vla_rt

@@ -1,0 +1,31 @@
+"""Real-time runtime for learned robot policies: action chunks in, one safe, smooth command every millisecond out.
+
+Importing this package loads numpy and the C++ core, nothing else; torch, mujoco and matplotlib are loaded by the
+submodules that need them, when they are first used.
+"""
+
+from vla_rt._core import (
+    MAX_ACTION_DIM,
+    MAX_HORIZON,
+    ConfigError,
+    FormatError,
+    ModelError,
+    RealtimeError,
+    Status,
+    VlaRtError,
+    __version__,
+    steady_now_ns,
+)
+
+__all__ = [
+    "MAX_ACTION_DIM",
+    "MAX_HORIZON",
+    "ConfigError",
+    "FormatError",
+    "ModelError",
+    "RealtimeError",
+    "Status",
+    "VlaRtError",
+    "__version__",
+    "steady_now_ns",
+]
