@@ -1,7 +1,7 @@
-"""Real-time runtime for learned robot policies: action chunks in, one safe, smooth command every millisecond out.
+"""Real-time runtime for learned robot policies: chunks of actions in, one safe command every millisecond out.
 
-Importing this package loads numpy and the C++ core, nothing else; torch, mujoco and matplotlib are loaded by the
-submodules that need them, when they are first used.
+Importing this package loads numpy and the C++ core, nothing else; torch, mujoco and matplotlib are loaded by
+the submodules that need them, when they are first used.
 """
 
 from vla_rt._core import (
