@@ -7,4 +7,5 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = VLA_RT_VERSION;
   using namespace vla_rt::bindings;
   bind_core(m);
+  bind_action_space(m);
 }
