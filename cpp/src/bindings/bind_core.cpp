@@ -27,7 +27,8 @@ py::object make_error(py::module_& m, const char* name, const py::tuple& bases, 
   namespace_["name"] = "";
   namespace_["value"] = "";
   namespace_["bound"] = "";
-  py::object type = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyType_Type))(name, bases, namespace_);
+  py::object type =
+      py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&PyType_Type))(name, bases, namespace_);
   m.attr(name) = type;
   return type;
 }
@@ -44,12 +45,14 @@ void bind_errors(py::module_& m) {
   ErrorTypes& types = error_types();
   const py::object exception = py::reinterpret_borrow<py::object>(PyExc_Exception);
   const py::object value_error = py::reinterpret_borrow<py::object>(PyExc_ValueError);
-  types.base = make_error(m, "VlaRtError", py::make_tuple(exception),
-                          "Base of every error of vla_rt: `name` is the offending field, `value` what it had, `bound` "
-                          "what it broke.");
+  types.base =
+      make_error(m, "VlaRtError", py::make_tuple(exception),
+                 "Base of every error of vla_rt: `name` is the offending field, `value` what it had, `bound` "
+                 "what it broke.");
   types.config = make_error(m, "ConfigError", py::make_tuple(types.base, value_error),
                             "A parameter, shape or input is wrong.");
-  types.model = make_error(m, "ModelError", py::make_tuple(types.base), "A model could not be built, exported or run.");
+  types.model =
+      make_error(m, "ModelError", py::make_tuple(types.base), "A model could not be built, exported or run.");
   types.format = make_error(m, "FormatError", py::make_tuple(types.base),
                             "A file does not hold what its format promises.");
   types.realtime = make_error(m, "RealtimeError", py::make_tuple(types.base),

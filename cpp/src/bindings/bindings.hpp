@@ -6,5 +6,6 @@ namespace vla_rt::bindings {
 // One per room, in bind_<room>.cpp.
 void bind_core(pybind11::module_& m);
 void bind_action_space(pybind11::module_& m);
+void bind_inference(pybind11::module_& m);
 
 }  // namespace vla_rt::bindings

@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, m) {
   using namespace vla_rt::bindings;
   bind_core(m);
   bind_action_space(m);
+  bind_inference(m);
 }
