@@ -8,5 +8,6 @@ void bind_core(pybind11::module_& m);
 void bind_action_space(pybind11::module_& m);
 void bind_inference(pybind11::module_& m);
 void bind_sampling(pybind11::module_& m);
+void bind_rt(pybind11::module_& m);
 
 }  // namespace vla_rt::bindings
