@@ -4,10 +4,10 @@ Importing this package loads numpy and the C++ core, nothing else; torch, mujoco
 the submodules that need them, when they are first used.
 """
 
-from vla_rt import samplers
 from vla_rt._core import (
     MAX_ACTION_DIM,
     MAX_HORIZON,
+    ChunkExecutor,
     ConfigError,
     FormatError,
     ModelError,
@@ -22,6 +22,7 @@ from vla_rt._core import (
 __all__ = [
     "MAX_ACTION_DIM",
     "MAX_HORIZON",
+    "ChunkExecutor",
     "ConfigError",
     "FormatError",
     "ModelError",
@@ -30,6 +31,5 @@ __all__ = [
     "Status",
     "VlaRtError",
     "__version__",
-    "samplers",
     "steady_now_ns",
 ]

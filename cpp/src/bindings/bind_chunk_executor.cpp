@@ -1,0 +1,287 @@
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings/arrays.hpp"
+#include "bindings/bindings.hpp"
+#include "vla_rt/core/errors.hpp"
+#include "vla_rt/execution/chunk_executor.hpp"
+
+namespace py = pybind11;
+
+namespace vla_rt::bindings {
+namespace {
+
+constexpr double kLatest_s = 2e9;  // int64 nanoseconds, with room to add
+
+template <class Enum, std::size_t N>
+Enum choice(const std::string& text, const char* name, const std::pair<const char*, Enum> (&choices)[N]) {
+  std::string known;
+  for (const auto& [word, value] : choices) {
+    if (text == word) return value;
+    known += (known.empty() ? "" : " | ") + std::string(word);
+  }
+  throw ConfigError(name, "\"" + text + "\"", "must be " + known);
+}
+
+ExecutionMode mode_from(const std::string& text) {
+  return choice<ExecutionMode>(text, "mode",
+                               {{"receding", ExecutionMode::Receding},
+                                {"ensemble", ExecutionMode::Ensemble},
+                                {"async", ExecutionMode::Async},
+                                {"rtc", ExecutionMode::Rtc}});
+}
+
+Merge merge_from(const std::string& text) {
+  return choice<Merge>(
+      text, "merge",
+      {{"crossfade", Merge::Crossfade}, {"replace", Merge::Replace}, {"average", Merge::Average}});
+}
+
+Interpolation interpolation_from(const std::string& text) {
+  return choice<Interpolation>(text, "interpolation",
+                               {{"linear", Interpolation::Linear},
+                                {"cubic", Interpolation::Cubic},
+                                {"quintic", Interpolation::Quintic}});
+}
+
+StarvationPolicy starvation_from(const std::string& text) {
+  return choice<StarvationPolicy>(
+      text, "on_starvation",
+      {{"hold", StarvationPolicy::Hold}, {"decelerate", StarvationPolicy::Decelerate}});
+}
+
+TimeNs time_from(double seconds, const char* name) {
+  if (!(std::isfinite(seconds) && std::fabs(seconds) <= kLatest_s))
+    throw ConfigError(name, number(seconds), "must be finite and within +-2e9 s");
+  return from_seconds(seconds);
+}
+
+py::object seconds_or_none(TimeNs time) {
+  if (time == ChunkExecutor::kNever) return py::none();
+  return py::float_(to_seconds(time));
+}
+
+ChunkExecutorConfig config_from(int action_dim, double period_s, const std::string& mode,
+                                std::optional<int> execution_horizon, double blend_s,
+                                const std::string& interpolation, const std::string& merge,
+                                const ArrayLike& merge_weights, const ArrayLike& discrete_dims,
+                                const std::string& on_starvation, const py::object& limits,
+                                double temporal_ensemble_coeff) {
+  ChunkExecutorConfig config;
+  config.action_dim = action_dim;
+  config.period_s = period_s;
+  config.mode = mode_from(mode);
+  if (execution_horizon && *execution_horizon < 1)
+    throw ConfigError("execution_horizon", std::to_string(*execution_horizon), "must be >= 1");
+  config.execution_horizon = execution_horizon.value_or(0);
+  config.blend_s = blend_s;
+  config.interpolation = interpolation_from(interpolation);
+  config.merge = merge_from(merge);
+  const std::vector<double> weights = vector_of<double>(merge_weights, "merge_weights");
+  if (weights.size() != 2)
+    throw ConfigError("merge_weights", std::to_string(weights.size()) + " numbers", "must be (old, new)");
+  config.merge_weights = {weights[0], weights[1]};
+  for (const std::int64_t d : vector_of<std::int64_t>(discrete_dims, "discrete_dims"))
+    config.discrete_dims.push_back(static_cast<int>(std::clamp<std::int64_t>(d, -1, kMaxActionDim)));
+  config.on_starvation = starvation_from(on_starvation);
+  if (!limits.is_none()) {
+    try {
+      config.limits = limits.cast<JointLimits>();
+    } catch (const py::cast_error&) {
+      throw ConfigError("limits", py::str(py::type::of(limits).attr("__name__")).cast<std::string>(),
+                        "must be a JointLimits");
+    }
+  }
+  config.temporal_ensemble_coeff = temporal_ensemble_coeff;
+  return config;
+}
+
+/// The executor and the chunk it is pushed with.
+class PythonChunkExecutor {
+ public:
+  explicit PythonChunkExecutor(const ChunkExecutorConfig& config)
+      : executor_(config), chunk_(std::make_unique<ActionChunk>()) {}
+
+  ChunkExecutor& executor() noexcept { return executor_; }
+
+  std::string push(const ArrayLike& rows, double start_time_s) {
+    const Array<double> in = row_major<double>(rows, "chunk");
+    require_shape(in, "chunk", {-1, executor_.config().action_dim});
+    const TimeNs start = time_from(start_time_s, "start_time_s");
+    const int horizon = static_cast<int>(std::min<py::ssize_t>(in.shape(0), kMaxHorizon + 1));
+    const std::span<const double> values = elements(in);
+    const py::gil_scoped_release release;
+    const std::lock_guard lock(mutex_);
+    chunk_->resize(horizon, executor_.config().action_dim);
+    chunk_->start_time_ns = start;
+    chunk_->period_ns = from_seconds(executor_.config().period_s);
+    chunk_->sequence += 1;
+    std::copy(values.begin(), values.end(), chunk_->values.begin());
+    return to_string(executor_.push(*chunk_));
+  }
+
+  py::tuple at(double time_s) {
+    const py::ssize_t D = executor_.config().action_dim;
+    const TimeNs time = time_from(time_s, "time_s");
+    Array<double> position(D), velocity(D);
+    const Status status = executor_.at(time, mutable_elements(position), mutable_elements(velocity));
+    return py::make_tuple(std::move(position), std::move(velocity), status);
+  }
+
+  void reset(const std::optional<ArrayLike>& position) {
+    if (!position) return executor_.reset();
+    const Array<double> in = row_major<double>(*position, "position");
+    require_shape(in, "position", {executor_.config().action_dim});
+    executor_.reset(elements(in));
+  }
+
+  py::tuple previous_rows(double start_time_s, int rows) const {
+    if (rows < 0 || rows > kMaxHorizon)
+      throw ConfigError("rows", std::to_string(rows), "must be in 0.." + std::to_string(kMaxHorizon));
+    Array<double> out(
+        {static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(executor_.config().action_dim)});
+    const int within =
+        executor_.previous_rows(time_from(start_time_s, "start_time_s"), rows, mutable_elements(out));
+    return py::make_tuple(std::move(out), within);
+  }
+
+  py::list seams() const {
+    py::list list;
+    const auto D = static_cast<std::size_t>(executor_.config().action_dim);
+    for (const Seam& seam : executor_.seams()) {
+      py::dict entry;
+      entry["time_s"] = to_seconds(seam.time_ns);
+      entry["position"] = array_of<double>({seam.position.data(), D});
+      entry["velocity"] = array_of<double>({seam.velocity.data(), D});
+      entry["acceleration"] = array_of<double>({seam.acceleration.data(), D});
+      list.append(std::move(entry));
+    }
+    return list;
+  }
+
+  py::dict counters() const {
+    const ExecutorCounters c = executor_.counters();
+    py::dict counts;
+    counts["accepted"] = c.accepted;
+    counts["dropped_chunks"] = c.dropped_chunks;
+    counts["dropped_rows"] = c.dropped_rows;
+    counts["refused_invalid"] = c.refused_invalid;
+    counts["refused_future"] = c.refused_future;
+    counts["superseded"] = c.superseded;
+    counts["splices"] = c.splices;
+    counts["queries"] = c.queries;
+    counts["late_queries"] = c.late_queries;
+    counts["starved_queries"] = c.starved_queries;
+    counts["starved_s"] = to_seconds(c.starved_ns);
+    counts["overtaken"] = c.overtaken;
+    return counts;
+  }
+
+  py::object remaining_s() const {
+    if (executor_.plan_end() == ChunkExecutor::kNever) return py::float_(0.0);
+    if (executor_.now() == ChunkExecutor::kNever) return py::none();
+    return py::float_(to_seconds(std::max<TimeNs>(0, executor_.plan_end() - executor_.now())));
+  }
+
+ private:
+  ChunkExecutor executor_;
+  std::mutex mutex_;  // pushes of several Python threads share the chunk
+  std::unique_ptr<ActionChunk> chunk_;
+};
+
+}  // namespace
+
+void bind_chunk_executor(py::module_& m) {
+  py::class_<PythonChunkExecutor>(m, "ChunkExecutor",
+                                  R"(Late, jittery, contradictory chunks in; one continuous motion out.
+
+`now` is the latest time given to `at`. A pushed chunk takes over at s = max(now, its start); before s the old plan
+stands, from s + blend_s on the motion is exactly the new chunk's. Position, velocity and acceleration are continuous
+across chunks when `interpolation` is "cubic" or "quintic" and `blend_s` > 0; the other settings promise the row values
+and report their seams.
+
+One thread calls `at`; `push` may be called from others. Everything is computed in `push`; `at` only evaluates.
+
+Args:
+    action_dim: D, 1..64.
+    period_s: time between the rows of a chunk [s].
+    mode: "receding": takes over when `execution_horizon` rows of the old chunk are done; "ensemble": at once, rows
+        averaged over all chunks with ACT's weights; "async": at once, rows merged as `merge` says; "rtc": at once and
+        without a blend, because the chunk already continues the old one.
+    execution_horizon: rows executed before the next chunk is due; None: all T.
+    blend_s: how long a splice is blended [s]; 0: not at all.
+    interpolation: "linear", "cubic" (not-a-knot spline through the rows) or "quintic" (velocity and acceleration
+        estimated at the rows).
+    merge: "crossfade" (the old plan fades out over blend_s), "replace" (the new rows at once; the jump decays over
+        blend_s) or "average" (the weighted mean of old plan and new row wherever both exist).
+    merge_weights: of old and new, for "average".
+    discrete_dims: dims that hold the current row and are never blended or averaged.
+    on_starvation: "hold" the last row at velocity 0, or "decelerate" from the last velocity within `limits`.
+    limits: JointLimits of the dims that are not discrete; needed for "decelerate".
+    temporal_ensemble_coeff: m of the weights exp(-m i), i = 0 the oldest chunk.
+
+Raises:
+    ConfigError: a value is out of its range.)")
+      .def(py::init([](int action_dim, double period_s, const std::string& mode,
+                       std::optional<int> execution_horizon, double blend_s, const std::string& interpolation,
+                       const std::string& merge, const ArrayLike& merge_weights,
+                       const ArrayLike& discrete_dims, const std::string& on_starvation,
+                       const py::object& limits, double temporal_ensemble_coeff) {
+             return std::make_unique<PythonChunkExecutor>(
+                 config_from(action_dim, period_s, mode, execution_horizon, blend_s, interpolation, merge,
+                             merge_weights, discrete_dims, on_starvation, limits, temporal_ensemble_coeff));
+           }),
+           py::arg("action_dim"), py::arg("period_s"), py::arg("mode") = "receding",
+           py::arg("execution_horizon") = py::none(), py::arg("blend_s") = 0.1,
+           py::arg("interpolation") = "cubic", py::arg("merge") = "crossfade",
+           py::arg("merge_weights") = py::make_tuple(0.3, 0.7), py::arg("discrete_dims") = py::tuple(),
+           py::arg("on_starvation") = "hold", py::arg("limits") = py::none(),
+           py::arg("temporal_ensemble_coeff") = 0.01)
+      .def("push", &PythonChunkExecutor::push, py::arg("chunk"), py::arg("start_time_s"),
+           R"(Plans with a chunk (T, D) whose row 0 is for `start_time_s`.
+
+Returns "accepted"; "past" when all its rows lie before the time it would take over; "far_future" when it starts more
+than 10 s after now; "queue_full" when too many chunks wait. The last three change nothing but a counter.
+
+Raises:
+    ConfigError: wrong shape, or a number that is not finite; nothing changes.)")
+      .def("at", &PythonChunkExecutor::at, py::arg("time_s"),
+           R"(Position (D,), velocity (D,) and Status at a time [s].
+
+A time before the latest one is answered for the latest one, and counted. Status.Starved while no chunk covers it;
+before any chunk the position is the one given to `reset`, or zeros.)")
+      .def("reset", &PythonChunkExecutor::reset, py::arg("position") = py::none(),
+           "Forgets plan, time, seams and counters; the first chunk then blends from `position` (D,), if "
+           "given.")
+      .def("previous_rows", &PythonChunkExecutor::previous_rows, py::arg("start_time_s"), py::arg("rows"),
+           R"(The plan sampled for a new chunk that starts at `start_time_s`: what it has to continue (RTC).
+
+Returns:
+    (rows, D) array, the last row held beyond the plan's end, and how many of its rows lie within the plan.)")
+      .def_property_readonly(
+          "seams", &PythonChunkExecutor::seams,
+          "The latest splices, oldest first: dicts of time_s and the jumps |old - new| of position, "
+          "velocity and acceleration (D,) before the blend. The first chunk makes none.")
+      .def_property_readonly(
+          "counters", &PythonChunkExecutor::counters,
+          "Counts since the last reset: accepted, dropped, refused and superseded chunks, dropped "
+          "rows, splices, queries, late and starved ones, starved_s, overtaken splices.")
+      .def_property_readonly(
+          "remaining_s", &PythonChunkExecutor::remaining_s,
+          "How much longer the plan reaches [s]; 0 without one, None before the first `at`.")
+      .def_property_readonly(
+          "due_time_s", [](PythonChunkExecutor& self) { return seconds_or_none(self.executor().due()); },
+          "When the next chunk is due: start of the newest one + execution_horizon rows; None before the "
+          "first.");
+}
+
+}  // namespace vla_rt::bindings

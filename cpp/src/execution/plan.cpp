@@ -1,0 +1,108 @@
+#include "execution/plan.hpp"
+
+#include <algorithm>
+
+namespace vla_rt::execution {
+
+void Fade::prepare(int D, int pieces) { curve = RowInterpolator(D, pieces + 1, Interpolation::Quintic); }
+
+void Fade::copy_from(const Fade& other) noexcept {
+  start_ns = other.start_ns;
+  end_ns = other.end_ns;
+  if (end_ns > start_ns) curve.copy_from(other.curve);
+}
+
+void Fade::decay(const Motion& offset, int D, TimeNs start, TimeNs duration) noexcept {
+  start_ns = start;
+  end_ns = start + duration;
+  std::array<double, 2 * kMaxActionDim> q{}, dq{}, ddq{};
+  std::copy_n(offset.q.data(), D, q.data());
+  std::copy_n(offset.dq.data(), D, dq.data());
+  std::copy_n(offset.ddq.data(), D, ddq.data());
+  curve.fit_states(q, dq, ddq, 2, to_seconds(duration));
+}
+
+void Fade::add(TimeNs t, int D, Motion& out) const noexcept {
+  if (!active(t)) return;
+  curve.accumulate(to_seconds(t - start_ns), out.position(D), out.velocity(D), out.acceleration(D));
+}
+
+void Segment::copy_from(const Segment& other) noexcept {
+  splice_ns = other.splice_ns;
+  start_ns = other.start_ns;
+  end_ns = other.end_ns;
+  coast_ns = other.coast_ns;
+  origin = other.origin;
+  blended = other.blended;
+  rows.copy_from(other.rows);
+  std::copy_n(other.predictions.data(), rows.horizon(), predictions.data());
+  fade.copy_from(other.fade);
+  std::copy(other.stop.begin(), other.stop.end(), stop.begin());
+}
+
+int Segment::row_at(TimeNs t) const noexcept {
+  // Row times are rounded to nanoseconds, so a row's turn comes half a nanosecond early rather than late.
+  const double x = (static_cast<double>(t - start_ns) + 0.5) * 1e-9 / rows.period_s();
+  return static_cast<int>(std::clamp(x, 0.0, static_cast<double>(rows.horizon() - 1)));
+}
+
+void Segment::base(TimeNs t, std::span<const int> discrete_dims, Motion& out) const noexcept {
+  const int D = rows.action_dim();
+  rows.evaluate(to_seconds(t - start_ns), out.position(D), out.velocity(D), out.acceleration(D));
+  if (t > end_ns) {
+    if (t <= coast_ns) {
+      const double dt = to_seconds(t - end_ns);
+      for (std::size_t d = 0; d < static_cast<std::size_t>(D); ++d) {
+        out.q[d] += dt * (out.dq[d] + 0.5 * dt * out.ddq[d]);
+        out.dq[d] += dt * out.ddq[d];
+      }
+    } else if (!stop.empty()) {
+      const double dt = to_seconds(t - end_ns);
+      for (std::size_t d = 0; d < static_cast<std::size_t>(D); ++d)
+        stop[d].evaluate(dt, out.q[d], out.dq[d], out.ddq[d]);
+    } else {
+      std::fill_n(out.dq.data(), D, 0.0);
+      std::fill_n(out.ddq.data(), D, 0.0);
+    }
+  } else if (t < start_ns) {
+    std::fill_n(out.dq.data(), D, 0.0);
+    std::fill_n(out.ddq.data(), D, 0.0);
+  }
+  if (!discrete_dims.empty()) {
+    const std::span<const double> row = rows.row(row_at(t));
+    for (const int dim : discrete_dims) {
+      const std::size_t d = static_cast<std::size_t>(dim);
+      out.q[d] = row[d];
+      out.dq[d] = out.ddq[d] = 0;
+    }
+  }
+}
+
+void Plan::prepare(const ChunkExecutorConfig& config) {
+  for (Segment& segment : segments) {
+    segment.rows = RowInterpolator(config.action_dim, kMaxHorizon, config.interpolation);
+    segment.fade.prepare(config.action_dim, 1);
+    if (config.on_starvation == StarvationPolicy::Decelerate)
+      segment.stop.resize(static_cast<std::size_t>(config.action_dim));
+  }
+}
+
+void Plan::copy_from(const Plan& other) noexcept {
+  count = other.count;
+  for (int i = 0; i < count; ++i)
+    segments[static_cast<std::size_t>(i)].copy_from(other.segments[static_cast<std::size_t>(i)]);
+}
+
+int Plan::active(TimeNs t) const noexcept {
+  int i = count - 1;
+  while (i > 0 && t < segments[static_cast<std::size_t>(i)].splice_ns) --i;
+  return i;
+}
+
+void Plan::evaluate(TimeNs t, std::span<const int> discrete_dims, Motion& out) const noexcept {
+  const Segment& segment = segments[static_cast<std::size_t>(active(t))];
+  segment.base(t, discrete_dims, out);
+  segment.fade.add(t, segment.rows.action_dim(), out);
+}
+
+}  // namespace vla_rt::execution
