@@ -4,6 +4,7 @@ Importing this package loads numpy and the C++ core, nothing else; torch, mujoco
 the submodules that need them, when they are first used.
 """
 
+from vla_rt import samplers
 from vla_rt._core import (
     MAX_ACTION_DIM,
     MAX_HORIZON,
@@ -31,5 +32,6 @@ __all__ = [
     "Status",
     "VlaRtError",
     "__version__",
+    "samplers",
     "steady_now_ns",
 ]

@@ -65,7 +65,9 @@ Array<T> row_major(const ArrayLike& values, const std::string& name) {
     throw ConfigError(name, "dtype " + pybind11::str(any.dtype()).cast<std::string>(),
                       std::is_integral_v<T> ? "must hold integers" : "must hold real numbers");
   Array<T> dense = Array<T>::ensure(any);
-  if (!dense) throw pybind11::error_already_set();
+  if (!dense)  // ensure() has cleared numpy's own error: a number outside the range of T
+    throw ConfigError(name, "dtype " + pybind11::str(any.dtype()).cast<std::string>(),
+                      "must fit " + pybind11::str(pybind11::dtype::of<T>()).cast<std::string>());
   return dense;
 }
 

@@ -9,5 +9,7 @@ PYBIND11_MODULE(_core, m) {
   bind_core(m);
   bind_action_space(m);
   bind_inference(m);
+  bind_sampling(m);
+  bind_rt(m);
   bind_chunk_executor(m);
 }

@@ -1,8 +1,50 @@
 #include "vla_rt/sampling/sampler.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "vla_rt/core/errors.hpp"
+
 namespace vla_rt {
+namespace {
+
+/// Index of the first value that is not finite, or the size.
+std::size_t first_bad(std::span<const float> values) {
+  const auto it = std::ranges::find_if_not(values, [](float v) { return std::isfinite(v); });
+  return static_cast<std::size_t>(it - values.begin());
+}
+
+void require_finite(const char* name, std::span<const float> values) {
+  if (const std::size_t i = first_bad(values); i < values.size())
+    throw ConfigError(indexed(name, static_cast<long>(i)), number(values[i]), "must be finite");
+}
+
+}  // namespace
 
 Denoiser::~Denoiser() = default;
 Sampler::~Sampler() = default;
+
+void Sampler::sample(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
+                     std::span<const float> step_noise, std::span<float> scratch) const {
+  const std::size_t needed = scratch_size(x.size());
+  if (scratch.size() < needed)
+    throw ConfigError("scratch", std::to_string(scratch.size()),
+                      "must have at least " + std::to_string(needed));
+  const std::size_t steps = timesteps().size();
+  if (!step_noise.empty() && step_noise.size() != steps * x.size())
+    throw ConfigError("step_noise", std::to_string(step_noise.size()) + " values",
+                      "must have K x n = " + std::to_string(steps * x.size()));
+  require_finite("noise", x);
+  require_finite("step_noise", step_noise);
+  run(denoiser, x, noise, step_noise, scratch.first(needed));
+}
+
+void Sampler::evaluate(Denoiser& denoiser, std::span<const float> x, int stage, std::span<float> out) const {
+  denoiser.evaluate(x, stage, stage_times()[static_cast<std::size_t>(stage)], out);
+  if (const std::size_t i = first_bad(out); i < out.size())
+    throw ModelError(indexed("denoiser output", static_cast<long>(i)), number(out[i]),
+                     "must be finite (evaluation " + std::to_string(stage) + ")");
+}
 
 }  // namespace vla_rt

@@ -9,9 +9,9 @@ namespace vla_rt {
 
 /// A two-stage policy network, whatever runs it: native engine, TorchScript, AOTInductor, a Python callable.
 ///
-/// `encode` sees the observation once per chunk and keeps the context inside; `step` runs K times per chunk on the
-/// noisy chunk x (T, D). What depends only on the step time is computed by `prepare`, at load.
-/// Thread: one thread at a time. Real-time: no, unless a backend says otherwise.
+/// `encode` sees the observation once per chunk and keeps the context inside; `step` runs K times per chunk
+/// on the noisy chunk x (T, D). What depends only on the step time is computed by `prepare`, at load. Thread:
+/// one thread at a time. Real-time: no, unless a backend says otherwise.
 class VLA_RT_API Model {
  public:
   virtual ~Model();
@@ -25,8 +25,8 @@ class VLA_RT_API Model {
 
   /// Announces the times that `step` will be called with; `step` takes indices into this list.
   virtual void prepare(std::span<const double> times) = 0;
-  /// Normalised observation tensors in the order of `observation_spec()`. Throws ConfigError for another shape or
-  /// dtype, ModelError when the backend fails.
+  /// Normalised observation tensors in the order of `observation_spec()`. Throws ConfigError for another
+  /// shape or dtype, ModelError when the backend fails.
   virtual void encode(std::span<const TensorView> observation) = 0;
   /// out (T, D) = network(x (T, D), times[k], context). Throws ModelError when the backend fails.
   virtual void step(std::span<const float> x, int k, std::span<float> out) = 0;

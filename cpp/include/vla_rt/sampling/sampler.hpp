@@ -1,8 +1,10 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "vla_rt/core/api.hpp"
+#include "vla_rt/sampling/noise.hpp"
 
 namespace vla_rt {
 
@@ -10,13 +12,15 @@ namespace vla_rt {
 class VLA_RT_API Denoiser {
  public:
   virtual ~Denoiser();
-  /// out = network(x, t). `stage` counts the evaluations of one chunk from 0 and indexes `Sampler::stage_times()`.
+  /// out = network(x, t). `stage` counts the evaluations of one chunk from 0 and indexes
+  /// `Sampler::stage_times()`.
   virtual void evaluate(std::span<const float> x, int stage, double t, std::span<float> out) = 0;
 };
 
 /// Turns noise into a sample by repeated evaluation of a denoiser: float32 state, double schedule.
 ///
-/// Immutable after construction, so that one sampler serves many threads; scratch memory belongs to the caller.
+/// Immutable after construction, so that one sampler serves many threads; scratch memory belongs to the
+/// caller.
 class VLA_RT_API Sampler {
  public:
   virtual ~Sampler();
@@ -25,13 +29,25 @@ class VLA_RT_API Sampler {
   [[nodiscard]] virtual std::span<const double> stage_times() const noexcept = 0;
   /// Time at the start of every step (K entries).
   [[nodiscard]] virtual std::span<const double> timesteps() const noexcept = 0;
+  /// Whether times are the whole numbers of training steps (diffusion) rather than real ones (flow).
+  [[nodiscard]] virtual bool has_integer_times() const noexcept { return false; }
   /// Floats of scratch that `sample` needs for a state of n values.
   [[nodiscard]] virtual std::size_t scratch_size(std::size_t n) const noexcept = 0;
 
-  /// In: x = initial noise; out: x = sample. `step_noise` (K * n) replaces the sampler's own noise, or is empty;
-  /// `seed` feeds the sampler's own. Allocates nothing apart from what the denoiser does.
-  virtual void sample(Denoiser& denoiser, std::span<float> x, std::uint64_t seed, std::span<const float> step_noise,
-                      std::span<float> scratch) const = 0;
+  /// In: x = standard normal noise; out: x = sample, unspecified after a throw. `step_noise` (K * n) replaces
+  /// what a stochastic sampler would draw from `noise`, or is empty; the others check its size and do not use
+  /// it. Allocates nothing apart from what the denoiser does. Throws ConfigError for a wrong size or a number
+  /// in x or step_noise that is not finite, ModelError when the denoiser returns one. Thread: any, each with
+  /// its own denoiser and scratch.
+  void sample(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
+              std::span<const float> step_noise, std::span<float> scratch) const;
+
+ protected:
+  /// The loop itself; sizes and inputs are checked, `scratch` has exactly `scratch_size(x.size())` floats.
+  virtual void run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
+                   std::span<const float> step_noise, std::span<float> scratch) const = 0;
+  /// Evaluates `stage` and throws ModelError when the result is not finite.
+  void evaluate(Denoiser& denoiser, std::span<const float> x, int stage, std::span<float> out) const;
 };
 
 }  // namespace vla_rt

@@ -1,0 +1,57 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "vla_rt/core/api.hpp"
+#include "vla_rt/sampling/sampler.hpp"
+
+namespace vla_rt {
+
+/// Explicit solvers of dx/dt = v(x, t), with the order of their global error.
+enum class OdeSolver : std::uint8_t {
+  Euler,     ///< order 1, 1 evaluation per step
+  Midpoint,  ///< order 2, 2 evaluations
+  Heun,      ///< order 2, 2 evaluations
+  Rk4,       ///< order 4, 4 evaluations
+};
+
+/// "euler", "midpoint", "heun", "rk4".
+[[nodiscard]] VLA_RT_API const char* to_string(OdeSolver solver) noexcept;
+/// Throws ConfigError naming `field` for any other text.
+[[nodiscard]] VLA_RT_API OdeSolver ode_solver_from_string(const std::string& text, const std::string& field);
+
+struct VLA_RT_API FlowMatchingOptions {
+  int num_steps = 10;  ///< K, 1..1000
+  OdeSolver solver = OdeSolver::Euler;
+  int noise_at = 0;  ///< 0: x is noise at t = 0 and data at t = 1; 1: noise at t = 1 and data at t = 0 (pi0)
+
+  [[nodiscard]] bool operator==(const FlowMatchingOptions&) const = default;
+  /// Throws ConfigError naming the field.
+  void validate() const;
+};
+
+/// Integrates a learned velocity field from noise to data in K equal steps.
+///
+/// The denoiser returns dx/dt in the model's own time: data - noise for `noise_at` 0, noise - data for 1
+/// (then dt is negative). Sources: Lipman et al. 2023 (flow matching); openpi for `noise_at` 1. Real-time: as
+/// the denoiser. Thread: immutable; any number of threads.
+class VLA_RT_API FlowMatchingSampler final : public Sampler {
+ public:
+  explicit FlowMatchingSampler(const FlowMatchingOptions& options = {});
+
+  [[nodiscard]] const FlowMatchingOptions& options() const noexcept { return options_; }
+  [[nodiscard]] std::span<const double> stage_times() const noexcept override { return stage_times_; }
+  [[nodiscard]] std::span<const double> timesteps() const noexcept override { return timesteps_; }
+  [[nodiscard]] std::size_t scratch_size(std::size_t n) const noexcept override;
+
+ protected:
+  void run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
+           std::span<const float> step_noise, std::span<float> scratch) const override;
+
+ private:
+  FlowMatchingOptions options_;
+  std::vector<double> timesteps_, stage_times_;
+};
+
+}  // namespace vla_rt

@@ -1,0 +1,27 @@
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "vla_rt/core/api.hpp"
+
+namespace vla_rt {
+
+/// Names one chunk's stream of noise: the same source gives the same bits on every backend and machine.
+struct NoiseSource {
+  std::uint64_t seed = 0;
+  std::uint64_t chunk = 0;  ///< counts the chunks of one run, from 0
+
+  constexpr NoiseSource() noexcept = default;
+  constexpr NoiseSource(std::uint64_t seed_, std::uint64_t chunk_ = 0) noexcept
+      : seed(seed_), chunk(chunk_) {}
+};
+
+/// Standard normal values of step `step`: 0 is the initial noise, k+1 the noise that sampling step k adds.
+///
+/// Philox4x32-10 with key = seed (low word, high word) and counter = (chunk low, chunk high, step, element
+/// block); each block of 4 words gives 4 elements: Box-Muller on the word pairs (0,1) and (2,3), u = (word +
+/// 1/2) / 2^32, r = sqrt(-2 ln u0), (r cos 2 pi u1, r sin 2 pi u1), in double, rounded to float32. Real-time:
+/// no allocation, does not throw. Thread: any.
+VLA_RT_API void fill_noise(const NoiseSource& source, std::uint32_t step, std::span<float> out) noexcept;
+
+}  // namespace vla_rt

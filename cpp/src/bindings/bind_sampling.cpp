@@ -1,0 +1,147 @@
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "bindings/arrays.hpp"
+#include "bindings/bindings.hpp"
+#include "bindings/seeds.hpp"
+#include "vla_rt/sampling/flow_matching_sampler.hpp"
+#include "vla_rt/sampling/noise.hpp"
+#include "vla_rt/sampling/sampler.hpp"
+
+namespace py = pybind11;
+
+namespace vla_rt::bindings {
+namespace {
+
+/// A Python callable as the network; takes the GIL for itself, because the loop around it runs without.
+class CallableDenoiser final : public Denoiser {
+ public:
+  CallableDenoiser(py::object callable, std::vector<py::ssize_t> shape, bool integer_times)
+      : callable_(std::move(callable)), shape_(std::move(shape)), integer_times_(integer_times) {}
+
+  void evaluate(std::span<const float> x, int /*stage*/, double t, std::span<float> out) override {
+    const py::gil_scoped_acquire gil;
+    const Array<float> state(shape_, x.data());  // a copy: the callable may keep it
+    const py::object time =
+        integer_times_ ? py::object(py::int_(static_cast<std::int64_t>(t))) : py::float_(t);
+    const Array<float> result = row_major<float>(
+        py::reinterpret_steal<ArrayLike>(callable_(state, time).release()), "denoiser(x, t)");
+    require_shape(result, "denoiser(x, t)", {shape_[0], shape_[1], shape_[2]});
+    std::ranges::copy(elements(result), out.begin());
+  }
+
+ private:
+  py::object callable_;
+  std::vector<py::ssize_t> shape_;
+  bool integer_times_;
+};
+
+Array<float> sample(const Sampler& sampler, const py::function& denoiser, const ArrayLike& noise,
+                    const py::object& seed, const py::object& step_noise) {
+  const Array<float> initial = row_major<float>(noise, "noise");
+  require_shape(initial, "noise", {-1, -1, -1});
+  if (initial.size() == 0) throw ConfigError("noise", "shape " + shape_text(initial), "must not be empty");
+  require_finite(initial, "noise");
+  const auto steps = static_cast<py::ssize_t>(sampler.timesteps().size());
+  Array<float> added;
+  if (!step_noise.is_none()) {
+    added = row_major<float>(py::reinterpret_borrow<ArrayLike>(step_noise), "step_noise");
+    require_shape(added, "step_noise", {steps, initial.shape(0), initial.shape(1), initial.shape(2)});
+    require_finite(added, "step_noise");
+  }
+  const NoiseSource source(seed_of(seed, "seed"));
+  CallableDenoiser network(denoiser, {initial.shape(0), initial.shape(1), initial.shape(2)},
+                           sampler.has_integer_times());
+  Array<float> x(std::vector<py::ssize_t>(initial.shape(), initial.shape() + 3), initial.data());
+  std::vector<float> scratch(sampler.scratch_size(static_cast<std::size_t>(x.size())));
+  const std::span<float> state = mutable_elements(x);
+  const std::span<const float> own = step_noise.is_none() ? std::span<const float>() : elements(added);
+  {
+    const py::gil_scoped_release release;
+    sampler.sample(network, state, source, own, scratch);
+  }
+  return x;
+}
+
+py::object timesteps(const Sampler& sampler) {
+  const auto times = sampler.timesteps();
+  if (!sampler.has_integer_times()) return array_of<double>(times);
+  const std::vector<std::int64_t> whole(times.begin(), times.end());
+  return array_of<std::int64_t>(whole);
+}
+
+Array<float> noise_array(const py::object& seed, const py::object& chunk, const py::object& step,
+                         const py::object& shape) {
+  const std::uint64_t step_index = seed_of(step, "step");
+  if (step_index > UINT32_MAX) throw ConfigError("step", std::to_string(step_index), "must be below 2^32");
+  const NoiseSource source(seed_of(seed, "seed"), seed_of(chunk, "chunk"));
+  std::vector<py::ssize_t> extents;
+  const py::object sequence = PySequence_Check(shape.ptr()) ? shape : py::object(py::make_tuple(shape));
+  double total = 1;
+  for (const py::handle extent : sequence) {
+    extents.push_back(static_cast<py::ssize_t>(seed_of(py::reinterpret_borrow<py::object>(extent), "shape")));
+    total *= static_cast<double>(extents.back());
+  }
+  constexpr double kMaxElements = 0x1p34;  // 2^32 blocks of 4
+  if (!(total <= kMaxElements))
+    throw ConfigError("shape", number(total) + " elements", "must be at most 2^34");
+  Array<float> out(extents);
+  const std::span<float> values = mutable_elements(out);
+  without_gil(out.size() * 16, [&] { fill_noise(source, static_cast<std::uint32_t>(step_index), values); });
+  return out;
+}
+
+}  // namespace
+
+void bind_sampling(py::module_& m) {
+  py::module_ samplers = m.def_submodule("samplers", "Samplers: noise to action chunks, the loop in C++.");
+  samplers.def(
+      "noise", &noise_array, py::arg("seed"), py::arg("chunk"), py::arg("step"), py::arg("shape"),
+      "Standard normal float32 array of `shape`: Philox4x32-10, key = seed, counter = (chunk, step, element\n"
+      "block), Box-Muller in double. Step 0 is a chunk's initial noise, step k+1 what sampling step k "
+      "adds.\n\n"
+      "Raises ConfigError for negative numbers or a shape of more than 2^34 elements.");
+
+  py::class_<Sampler>(samplers, "Sampler", "What all samplers share.")
+      .def("sample", &sample, py::arg("denoiser"), py::arg("noise"), py::arg("seed") = 0,
+           py::arg("step_noise") = py::none(),
+           "Turns noise into a sample.\n\n"
+           "Args:\n"
+           "    denoiser: callable (x, t) -> array (B, T, D); x is float32 (B, T, D), t a float (flow) or an "
+           "int\n"
+           "        (diffusion). Called once per stage, in order.\n"
+           "    noise: (B, T, D), standard normal, finite.\n"
+           "    seed: of the noise that a stochastic sampler adds; equal seeds give equal bits.\n"
+           "    step_noise: (K, B, T, D), replaces that noise. Deterministic samplers check and do not use "
+           "it.\n\n"
+           "Returns:\n"
+           "    (B, T, D) float32.\n\n"
+           "Raises:\n"
+           "    ConfigError: a wrong shape, also of what the denoiser returns, NaN or infinity in noise.\n"
+           "    ModelError: the denoiser returned NaN or infinity. What it raises itself passes through.")
+      .def_property_readonly("timesteps", &timesteps, "(K,) time at the start of every step.");
+
+  py::class_<FlowMatchingSampler, Sampler>(samplers, "FlowMatchingSampler",
+                                           "Integrates a velocity field from noise to data in `num_steps` "
+                                           "equal steps; the denoiser returns dx/dt.")
+      .def(py::init([](int num_steps, const std::string& solver, int noise_at) {
+             return FlowMatchingSampler({num_steps, ode_solver_from_string(solver, "solver"), noise_at});
+           }),
+           py::arg("num_steps") = 10, py::arg("solver") = "euler", py::arg("noise_at") = 0,
+           "Args:\n"
+           "    num_steps: K, 1..1000.\n"
+           "    solver: euler, midpoint, heun or rk4.\n"
+           "    noise_at: 0: noise at t=0, data at t=1; 1: noise at t=1, data at t=0 (pi0), integrated "
+           "backwards.\n\n"
+           "Raises ConfigError.")
+      .def("__repr__", [](const FlowMatchingSampler& s) {
+        return "FlowMatchingSampler(num_steps=" + std::to_string(s.options().num_steps) + ", solver='" +
+               to_string(s.options().solver) + "', noise_at=" + std::to_string(s.options().noise_at) + ")";
+      });
+}
+
+}  // namespace vla_rt::bindings

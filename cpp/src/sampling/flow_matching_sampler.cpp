@@ -1,0 +1,113 @@
+#include "vla_rt/sampling/flow_matching_sampler.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "vla_rt/core/errors.hpp"
+
+namespace vla_rt {
+namespace {
+
+constexpr int kMaxSteps = 1000;
+
+/// An explicit Runge-Kutta method whose every stage looks at the previous one alone: stage i is evaluated at
+/// (t + c h, x + c h v_{i-1}); the step is x + h sum(b_i v_i).
+struct Tableau {
+  int stages;
+  std::array<double, 4> c;
+  std::array<double, 4> b;
+};
+
+constexpr Tableau tableau(OdeSolver solver) {
+  switch (solver) {
+    case OdeSolver::Euler:
+      return {1, {0}, {1}};
+    case OdeSolver::Midpoint:
+      return {2, {0, 0.5}, {0, 1}};
+    case OdeSolver::Heun:
+      return {2, {0, 1}, {0.5, 0.5}};
+    case OdeSolver::Rk4:
+      return {4, {0, 0.5, 0.5, 1}, {1. / 6, 1. / 3, 1. / 3, 1. / 6}};
+  }
+  return {};
+}
+
+/// out = x + h v, in double, rounded once.
+void advance(std::span<const float> x, double h, std::span<const float> v, std::span<float> out) {
+  for (std::size_t i = 0; i < x.size(); ++i)
+    out[i] = static_cast<float>(static_cast<double>(x[i]) + h * static_cast<double>(v[i]));
+}
+
+}  // namespace
+
+const char* to_string(OdeSolver solver) noexcept {
+  switch (solver) {
+    case OdeSolver::Euler:
+      return "euler";
+    case OdeSolver::Midpoint:
+      return "midpoint";
+    case OdeSolver::Heun:
+      return "heun";
+    case OdeSolver::Rk4:
+      return "rk4";
+  }
+  return "unknown";
+}
+
+OdeSolver ode_solver_from_string(const std::string& text, const std::string& field) {
+  for (const OdeSolver solver : {OdeSolver::Euler, OdeSolver::Midpoint, OdeSolver::Heun, OdeSolver::Rk4})
+    if (text == to_string(solver)) return solver;
+  throw ConfigError(field, text, "must be euler, midpoint, heun or rk4");
+}
+
+void FlowMatchingOptions::validate() const {
+  if (num_steps < 1 || num_steps > kMaxSteps)
+    throw ConfigError("num_steps", std::to_string(num_steps), "must be in 1.." + std::to_string(kMaxSteps));
+  if (noise_at != 0 && noise_at != 1)
+    throw ConfigError("noise_at", std::to_string(noise_at), "must be 0 or 1");
+}
+
+FlowMatchingSampler::FlowMatchingSampler(const FlowMatchingOptions& options) : options_(options) {
+  options_.validate();
+  const Tableau method = tableau(options_.solver);
+  const auto time = [&](double steps_done) {
+    return (options_.noise_at == 0 ? steps_done : options_.num_steps - steps_done) / options_.num_steps;
+  };
+  for (int k = 0; k < options_.num_steps; ++k) {
+    timesteps_.push_back(time(k));
+    for (int i = 0; i < method.stages; ++i)
+      stage_times_.push_back(time(k + method.c[static_cast<std::size_t>(i)]));
+  }
+}
+
+std::size_t FlowMatchingSampler::scratch_size(std::size_t n) const noexcept {
+  return tableau(options_.solver).stages == 1 ? n : 3 * n;
+}
+
+void FlowMatchingSampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSource& /*noise*/,
+                              std::span<const float> /*step_noise*/, std::span<float> scratch) const {
+  const Tableau method = tableau(options_.solver);
+  const std::size_t n = x.size();
+  const double h = (options_.noise_at == 0 ? 1.0 : -1.0) / options_.num_steps;
+  const std::span<float> v = scratch.first(n);
+  if (method.stages == 1) {
+    for (int k = 0; k < options_.num_steps; ++k) {
+      evaluate(denoiser, x, k, v);
+      advance(x, h, v, x);
+    }
+    return;
+  }
+  const std::span<float> probe = scratch.subspan(n, n), next = scratch.subspan(2 * n, n);
+  int stage = 0;
+  for (int k = 0; k < options_.num_steps; ++k) {
+    std::ranges::copy(x, next.begin());
+    for (std::size_t i = 0; i < static_cast<std::size_t>(method.stages); ++i) {
+      if (i > 0) advance(x, method.c[i] * h, v, probe);
+      evaluate(denoiser, i == 0 ? std::span<const float>(x) : probe, stage++, v);
+      if (method.b[i] != 0) advance(next, method.b[i] * h, v, next);
+    }
+    std::ranges::copy(next, x.begin());
+  }
+}
+
+}  // namespace vla_rt

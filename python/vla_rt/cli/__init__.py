@@ -1,0 +1,1 @@
+"""The command `vla-rt`: one module per subcommand, imported only when that subcommand runs."""

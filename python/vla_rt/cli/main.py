@@ -1,0 +1,89 @@
+"""Entry point of `vla-rt`.
+
+A subcommand is a line in `COMMANDS` and a module `vla_rt.cli.<name>` with
+
+* a frozen dataclass `Arguments`, whose documented fields become the flags; one is `json: Path | None = None`,
+* `run(arguments) -> int`, which returns the exit code.
+
+Only the module of the subcommand that was asked for is imported, so that `vla-rt --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from vla_rt import VlaRtError, __version__
+
+COMMANDS: dict[str, str] = {
+    "doctor": "check this machine for real-time use, and say how to fix what is not right",
+}
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand.
+
+    Args:
+        argv: Words after `vla-rt`; None takes them from the command line.
+
+    Returns:
+        The exit code: the subcommand's own, 2 after an error of the VlaRtError family (one line on stderr),
+        130 after Ctrl-C.
+
+    Raises:
+        SystemExit: For `--help` of a subcommand and for flags that it does not know.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if words else EXIT_ERROR
+    if words[0] == "--version":
+        print(f"vla-rt {__version__}")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        print(f"vla-rt: no subcommand {name!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
+        return EXIT_ERROR
+    try:
+        return _run(name, rest)
+    except VlaRtError as error:
+        print(f"vla-rt {name}: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`); keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+
+
+def _run(name: str, rest: Sequence[str]) -> int:
+    import tyro
+
+    command = importlib.import_module(f"vla_rt.cli.{name}")
+    arguments = tyro.cli(command.Arguments, prog=f"vla-rt {name}", description=command.__doc__, args=rest)
+    return int(command.run(arguments))
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {line}" for name, line in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: vla-rt COMMAND [options]",
+            "",
+            *lines,
+            "",
+            "`vla-rt COMMAND --help` lists the options of one; `--json FILE` writes its result.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

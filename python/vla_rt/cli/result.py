@@ -1,0 +1,46 @@
+"""Results on disk: what `--json FILE` writes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vla_rt import ConfigError
+
+
+def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
+    """Write a result as strict JSON; numpy values become plain ones, NaN and infinity become null.
+
+    Args:
+        path: Where to write; None writes nothing. The file is replaced in one step or not at all.
+        result: What to write.
+
+    Raises:
+        ConfigError: `path` cannot be written.
+    """
+    if path is None:
+        return
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(json.dumps(plain(result), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise ConfigError(f"json = {path}: cannot be written ({error.strerror})") from error
+
+
+def plain(value: Any) -> Any:
+    """Turn `value` into what JSON can hold: dict, list, str, int, float, bool or None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy arrays and scalars
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    return str(value)

@@ -1,0 +1,5 @@
+"""Recorded demonstrations, as arrays."""
+
+from vla_rt.datasets.demonstrations import Demonstrations
+
+__all__ = ["Demonstrations"]
