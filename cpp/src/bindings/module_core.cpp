@@ -11,5 +11,6 @@ PYBIND11_MODULE(_core, m) {
   bind_inference(m);
   bind_sampling(m);
   bind_rt(m);
+  bind_constraints(m);
   bind_chunk_executor(m);
 }

@@ -22,25 +22,53 @@ enum class Cause : std::uint32_t {
   NonFinite = 1u << 6,
 };
 
-/// What one `apply` did. Plain data, fixed size.
+/// What one `apply` did. Plain data, fixed size; entries from N on are not written.
 struct EnforcerReport {
-  Status status = Status::Ok;                       ///< Ok, Limited or NonFinite
+  Status status = Status::Ok;                        ///< Ok, Limited, NonFinite or Fault
   std::array<std::uint8_t, kMaxActionDim> causes{};  ///< mask of `Cause` per joint
+  JointArray deviation{};          ///< target (the held one if not finite) minus command [rad]
+  JointArray distance_to_limit{};  ///< from the command to the nearer position limit [rad], >= 0
 };
 
-/// Turns any stream of targets into commands that respect position, velocity, acceleration and jerk limits at once.
+/// A wish that could not be granted, written when its cause begins to act on the joint.
+struct WishLogEntry {
+  std::int32_t joint = 0;
+  Cause cause = Cause::Position;
+  double wanted =
+      0;  ///< of a position: the target; of a rate: what reaching the target in this tick would take
+  double given = 0;   ///< the same quantity of the command
+  double time_s = 0;  ///< nominal time of the command since `reset`
+};
+
+/// How the enforcer follows targets; its limits hold whatever these are.
+struct EnforcerOptions {
+  /// Slows all joints by one common time scale while any of them is saturated, so that a move from rest is a
+  /// straight line in joint space; clipping joint by joint is the last resort.
+  bool path_preserving = false;
+  /// Time constant [s] of target smoothing for noisy targets, 0 (off) to 1. Costs about 8 times itself until
+  /// a step has settled; a constant target acceleration is followed without lag.
+  double smoothing_s = 0;
+};
+
+/// Turns any stream of targets into commands that respect position, velocity, acceleration and jerk limits at
+/// once.
 ///
-/// Invariant: after every call a certified stop (ending at velocity 0, acceleration 0) exists from the commanded
-/// state that respects all limits; the next command is accepted only if the same is true after it, otherwise it is
-/// mixed with that stop as far as needed. So no input, however late, wild or NaN, can break a limit.
+/// Invariant: after every call a certified stop (ending at velocity 0, acceleration 0) exists from the
+/// commanded state that respects all limits; the next command is accepted only if the same is true after it,
+/// otherwise it is mixed with that stop as far as needed. So no input, however late, wild or NaN, can break a
+/// limit. The proof and what it does not cover: docs/safety.md.
 ///
-/// Time is nominal: every call advances the commanded state by exactly `period_s`, also when the tick was late.
-/// Real-time: `apply` and `stop` are wait-free and allocate nothing; the rest is set-up.
+/// Time is nominal: every call advances the commanded state by exactly `period_s`, also when the tick was
+/// late. Real-time: what is marked VLA_RT_NONBLOCKING is wait-free and allocates nothing; the rest is set-up.
 /// Thread: one thread at a time.
 class VLA_RT_API ConstraintEnforcer {
  public:
-  /// Throws ConfigError for bad limits or a period that is not in (0, 1] s.
+  /// Entries the wish log holds; older ones are overwritten.
+  static constexpr int kLogCapacity = 256;
+
+  /// Throws ConfigError for bad limits, a period that is not in (0, 1] s, or bad options.
   ConstraintEnforcer(const JointLimits& limits, double period_s, bool path_preserving = false);
+  ConstraintEnforcer(const JointLimits& limits, double period_s, const EnforcerOptions& options);
   ~ConstraintEnforcer();
   ConstraintEnforcer(const ConstraintEnforcer&) = delete;
   ConstraintEnforcer& operator=(const ConstraintEnforcer&) = delete;
@@ -49,29 +77,52 @@ class VLA_RT_API ConstraintEnforcer {
 
   [[nodiscard]] int num_joints() const noexcept;
   [[nodiscard]] double period_s() const noexcept;
+  /// The limits asked for last.
   [[nodiscard]] const JointLimits& limits() const noexcept;
+  [[nodiscard]] const EnforcerOptions& options() const noexcept;
 
-  /// Starts from a commanded state; empty velocity or acceleration means zero. Throws ConfigError (nothing changes)
-  /// when the state is not finite, outside the limits, or no stop from it stays within them.
+  /// Starts from a commanded state (each (N); [rad], [rad/s], [rad/s^2]); empty velocity or acceleration
+  /// means zero. Clears a fault and the log. Throws ConfigError (nothing changes) when the state is not
+  /// finite, outside the limits, or no stop from it stays within them.
   void reset(std::span<const double> position, std::span<const double> velocity = {},
              std::span<const double> acceleration = {});
+  /// False until the first `reset`; until then `apply` commands nothing (zeros) with Status::Fault.
+  [[nodiscard]] bool has_start() const noexcept;
 
-  /// One tick towards `target` (N). `feedforward_velocity` (N) is the target's own velocity, or empty.
-  /// A non-finite target holds that joint's last good one; a non-finite feed-forward counts as absent.
+  /// Changes the limits between two ticks. A joint whose state allows it has the new ones from the next tick
+  /// on; the others follow the stop certified under their old limits until it does. A joint whose stop leaves
+  /// the new range cannot obey: `apply` reports Status::Fault, everything stops under the old limits and
+  /// stays so until `reset`. Throws ConfigError (nothing changes) for bad limits or another number of joints.
+  /// Real-time: no allocation unless it throws.
+  void set_limits(const JointLimits& limits);
+
+  /// One tick towards `target` (N) [rad]. `feedforward_velocity` (N) [rad/s] is the target's own velocity, or
+  /// empty. A non-finite target, or a span of the wrong size, holds that joint's last good target with
+  /// Status::NonFinite; a non-finite feed-forward counts as absent. The command is `position()` afterwards.
   Status apply(std::span<const double> target, std::span<const double> feedforward_velocity,
                EnforcerReport& report) noexcept VLA_RT_NONBLOCKING;
 
   /// One tick along the certified stop.
   void stop() noexcept VLA_RT_NONBLOCKING;
   /// True when velocity and acceleration are exactly zero.
-  [[nodiscard]] bool at_rest() const noexcept;
+  [[nodiscard]] bool at_rest() const noexcept VLA_RT_NONBLOCKING;
 
-  /// The commanded state after the last tick, each (N).
-  [[nodiscard]] std::span<const double> position() const noexcept;
-  [[nodiscard]] std::span<const double> velocity() const noexcept;
-  [[nodiscard]] std::span<const double> acceleration() const noexcept;
-  /// Mean jerk of the last tick (N).
-  [[nodiscard]] std::span<const double> jerk() const noexcept;
+  /// The commanded state after the last tick, each (N): [rad], [rad/s], [rad/s^2].
+  [[nodiscard]] std::span<const double> position() const noexcept VLA_RT_NONBLOCKING;
+  [[nodiscard]] std::span<const double> velocity() const noexcept VLA_RT_NONBLOCKING;
+  [[nodiscard]] std::span<const double> acceleration() const noexcept VLA_RT_NONBLOCKING;
+  /// Mean jerk of the last tick (N) [rad/s^3].
+  [[nodiscard]] std::span<const double> jerk() const noexcept VLA_RT_NONBLOCKING;
+
+  /// The commanded motion inside the last tick, each (N), at `fraction` in [0, 1] of the period; 1 is the
+  /// command.
+  void sample_last_tick(double fraction, std::span<double> position, std::span<double> velocity,
+                        std::span<double> acceleration) const noexcept VLA_RT_NONBLOCKING;
+
+  /// Wishes logged since `reset`, overwritten ones included.
+  [[nodiscard]] std::int64_t log_count() const noexcept VLA_RT_NONBLOCKING;
+  /// Copies the newest entries that fit, oldest first; returns how many.
+  int copy_log(std::span<WishLogEntry> out) const noexcept VLA_RT_NONBLOCKING;
 
  private:
   struct Impl;

@@ -1,0 +1,287 @@
+#include "vla_rt/constraints/constraint_enforcer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "constraints/adversary.hpp"
+#include "vla_rt/core/errors.hpp"
+
+using namespace vla_rt;
+
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+JointLimits limits_of(int n, double range = 2.7, double v = 2.62, double a = 10, double j = 5000) {
+  const auto all = [n](double x) { return std::vector<double>(static_cast<std::size_t>(n), x); };
+  return JointLimits::make(all(-range), all(range), all(v), all(a), all(j));
+}
+
+std::string message_of(const auto& action) {
+  try {
+    action();
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+// Ticks until the command is and stays within 1e-4 rad of the goal.
+int ticks_to(ConstraintEnforcer& enforcer, double goal, int at_most) {
+  EnforcerReport report;
+  int settled = 0;
+  for (int t = 1; t <= at_most; ++t) {
+    enforcer.apply({&goal, 1}, {}, report);
+    if (std::fabs(enforcer.position()[0] - goal) > 1e-4) settled = t;
+  }
+  return settled + 1;
+}
+
+}  // namespace
+
+TEST_CASE("no wild target, feed-forward, stop, reset or change of limits breaks a limit") {
+  const adversary::Tally tally = adversary::attack_enforcer(11, 1'500'000);
+  CHECK(tally.violations == 0);
+  CHECK(tally.worst_position <= 0);
+  CHECK(tally.altered > tally.joint_ticks / 2);  // the attack does press on the limits
+  CHECK(tally.worst[2] > 0.99);
+}
+
+TEST_CASE("no wished jerk breaks a limit, at ticks or between them") {
+  const adversary::Tally tally = adversary::attack_filter(12, 1'500'000);
+  CHECK(tally.violations == 0);
+  CHECK(tally.altered > tally.joint_ticks / 2);
+  for (const double worst : tally.worst) CHECK(worst > 0.99);
+}
+
+TEST_CASE("no searched switching pattern breaks a limit") {
+  const adversary::Tally tally = adversary::attack_by_search(13, 800'000);
+  CHECK(tally.violations == 0);
+  CHECK(tally.worst_position <= 0);
+}
+
+TEST_CASE("a step ends on the target, exactly at rest, and stays") {
+  ConstraintEnforcer enforcer(limits_of(1), 1e-3);
+  const double start = -1, goal = 1.2345;
+  enforcer.reset({&start, 1});
+  CHECK(ticks_to(enforcer, goal, 3000) < 1500);
+  CHECK(enforcer.position()[0] == goal);
+  CHECK(enforcer.at_rest());
+}
+
+TEST_CASE("a NaN target holds that joint's last good one and the others go on") {
+  ConstraintEnforcer enforcer(limits_of(2), 1e-3);
+  const std::vector<double> start{0, 0}, good{0.5, 0.5}, bad{kNaN, -0.5};
+  enforcer.reset(start);
+  EnforcerReport report;
+  enforcer.apply(good, {}, report);
+  CHECK(report.status == Status::Limited);
+  for (int t = 0; t < 2000; ++t) {
+    CHECK(enforcer.apply(bad, {}, report) == Status::NonFinite);
+    CHECK(report.causes[0] >= static_cast<unsigned>(Cause::NonFinite));
+    CHECK((report.causes[1] & static_cast<unsigned>(Cause::NonFinite)) == 0);
+  }
+  CHECK(enforcer.position()[0] == 0.5);
+  CHECK(enforcer.position()[1] == -0.5);
+  CHECK(enforcer.apply(good, {}, report) == Status::Limited);
+  for (int t = 0; t < 2000; ++t) enforcer.apply(good, {}, report);
+  CHECK(report.status == Status::Ok);
+  CHECK(report.deviation[0] == 0);
+  CHECK(report.distance_to_limit[0] == doctest::Approx(2.2));
+  const std::vector<double> short_target{0.1};
+  CHECK(enforcer.apply(short_target, {}, report) == Status::NonFinite);
+}
+
+TEST_CASE("a bad start is refused by name and changes nothing") {
+  ConstraintEnforcer enforcer(limits_of(2), 1e-3);
+  const std::vector<double> good{0.5, 0.5};
+  enforcer.reset(good);
+  CHECK(message_of([&] { enforcer.reset(std::vector<double>{0, 3}); }) ==
+        "position[1] = 3: must be in [-2.7, 2.7]");
+  CHECK(message_of([&] { enforcer.reset(std::vector<double>{0, kNaN}); }) ==
+        "position[1] = nan: must be finite");
+  CHECK(message_of([&] { enforcer.reset(std::vector<double>{0}); }) == "position = 1 values: must have 2");
+  CHECK(message_of([&] {
+          enforcer.reset(good, std::vector<double>{0, 2.7});
+        }).starts_with("velocity[1] = 2.7"));
+  CHECK(message_of([&] {
+          enforcer.reset(good, {}, std::vector<double>{11, 0});
+        }).starts_with("acceleration[0] = 11"));
+  CHECK(message_of([&] {
+          enforcer.reset(std::vector<double>{2.69, 0}, std::vector<double>{2, 0});
+        }).starts_with("position[0] = 2.69: the shortest stop runs over"));
+  CHECK(enforcer.position()[0] == 0.5);
+  CHECK_THROWS_AS(ConstraintEnforcer(limits_of(1), 0.0), ConfigError);
+  CHECK_THROWS_AS(ConstraintEnforcer(limits_of(1), kNaN), ConfigError);
+  CHECK_THROWS_AS(
+      ConstraintEnforcer(limits_of(1), 1e-3, EnforcerOptions{.path_preserving = false, .smoothing_s = -1}),
+      ConfigError);
+}
+
+TEST_CASE("without a start there is no command") {
+  ConstraintEnforcer enforcer(limits_of(1), 1e-3);
+  EnforcerReport report;
+  const double goal = 1;
+  CHECK(enforcer.apply({&goal, 1}, {}, report) == Status::Fault);
+  CHECK(enforcer.position()[0] == 0);
+  CHECK(enforcer.at_rest());
+}
+
+TEST_CASE("stop comes to rest on its certified path and apply resumes from there") {
+  ConstraintEnforcer enforcer(limits_of(1), 1e-3);
+  ViolationCounter judge(limits_of(1), 1e-3);
+  const double start = -2, goal = 2;
+  enforcer.reset({&start, 1});
+  judge.reset({&start, 1});
+  EnforcerReport report;
+  for (int t = 0; t < 400; ++t) enforcer.apply({&goal, 1}, {}, report), judge.add(enforcer.position());
+  CHECK(!enforcer.at_rest());
+  const constraints::MotionState x{
+      .q = enforcer.position()[0], .v = enforcer.velocity()[0], .a = enforcer.acceleration()[0]};
+  const double expected = x.q + constraints::stop_displacement(x.v, x.a, 10, 5000);
+  int ticks = 0;
+  for (; !enforcer.at_rest(); ++ticks) enforcer.stop(), judge.add(enforcer.position());
+  CHECK(std::fabs(ticks - constraints::stop_profile(x.v, x.a, 10, 5000).duration() / 1e-3) < 1.01);
+  CHECK(enforcer.position()[0] == doctest::Approx(expected).epsilon(1e-12));
+  for (int t = 0; t < 2000; ++t) enforcer.apply({&goal, 1}, {}, report), judge.add(enforcer.position());
+  CHECK(enforcer.position()[0] == goal);
+  CHECK(judge.total() == 0);
+}
+
+TEST_CASE("tightened limits are reached by a certified path and then hold") {
+  adversary::Rng rng(5);
+  for (int trial = 0; trial < 200; ++trial) {
+    const JointLimits wide = limits_of(1);
+    JointLimits tight =
+        limits_of(1, 2.7, 2.62 * rng.uniform(0.1, 1), 10 * rng.uniform(0.1, 1), 5000 * rng.uniform(0.1, 1));
+    ConstraintEnforcer enforcer(wide, 1e-3);
+    ViolationCounter outer(wide, 1e-3), inner(tight, 1e-3);
+    const double start = rng.uniform(-2, 2);
+    enforcer.reset({&start, 1});
+    outer.reset({&start, 1});
+    inner.reset({&start, 1});
+    EnforcerReport report;
+    const int change = 50 + rng.below(600);
+    for (int t = 0; t < 3000; ++t) {
+      const double goal = 2.5 * std::sin(0.004 * t * (1 + trial % 7));
+      if (t == change) enforcer.set_limits(tight);
+      enforcer.apply({&goal, 1}, {}, report);
+      outer.add(enforcer.position());
+      inner.add(enforcer.position());
+      if (t == change + 1200) inner.forgive();  // a stop takes less than 0.6 s here
+    }
+    REQUIRE(outer.total() == 0);
+    REQUIRE(inner.total() == 0);
+    REQUIRE(enforcer.limits().max_velocity[0] == tight.max_velocity[0]);
+  }
+}
+
+TEST_CASE("a range that the stop would leave is a fault: stop, stay, until reset") {
+  ConstraintEnforcer enforcer(limits_of(2), 1e-3);
+  ViolationCounter judge(limits_of(2), 1e-3);
+  const std::vector<double> start{0, 0}, goal{2, 1};
+  enforcer.reset(start);
+  judge.reset(start);
+  EnforcerReport report;
+  for (int t = 0; t < 400; ++t) enforcer.apply(goal, {}, report), judge.add(enforcer.position());
+  enforcer.set_limits(limits_of(2, enforcer.position()[0] + 0.01));
+  for (int t = 0; t < 1000; ++t) {
+    CHECK(enforcer.apply(goal, {}, report) == Status::Fault);
+    judge.add(enforcer.position());
+  }
+  CHECK((report.causes[0] & static_cast<unsigned>(Cause::Position)) != 0);
+  CHECK(enforcer.at_rest());
+  CHECK(judge.total() == 0);
+  enforcer.set_limits(limits_of(2));
+  CHECK(enforcer.apply(goal, {}, report) == Status::Fault);  // latched
+  enforcer.reset(enforcer.position());
+  CHECK(enforcer.apply(goal, {}, report) == Status::Limited);
+  CHECK_THROWS_AS(enforcer.set_limits(limits_of(1)), ConfigError);
+}
+
+TEST_CASE("the log tells what was wanted and given, once per cause, without end") {
+  ConstraintEnforcer enforcer(limits_of(1), 1e-3);
+  const double start = 0, outside = 5;
+  enforcer.reset({&start, 1});
+  EnforcerReport report;
+  for (int t = 0; t < 3000; ++t) enforcer.apply({&outside, 1}, {}, report);
+  std::vector<WishLogEntry> log(ConstraintEnforcer::kLogCapacity);
+  CHECK(enforcer.log_count() < 10);
+  const int n = enforcer.copy_log(log);
+  REQUIRE(n == enforcer.log_count());
+  CHECK(log[0].cause == Cause::Position);
+  CHECK(log[0].wanted == 5);
+  CHECK(log[0].given == doctest::Approx(0).scale(1));
+  CHECK(log[0].time_s == 1e-3);
+  CHECK(log[1].cause == Cause::Velocity);
+  CHECK(log[1].wanted == doctest::Approx(2700));
+  for (int t = 0; t < 3000; ++t) {
+    const double wild = t % 2 == 0 ? kNaN : outside;
+    enforcer.apply({&wild, 1}, {}, report);
+  }
+  CHECK(enforcer.log_count() > ConstraintEnforcer::kLogCapacity);
+  CHECK(enforcer.copy_log(log) == ConstraintEnforcer::kLogCapacity);
+  CHECK(log.back().time_s > log.front().time_s);
+}
+
+TEST_CASE("a feasible target is followed as it is, and nothing is reported") {
+  ConstraintEnforcer enforcer(limits_of(1), 1e-3);
+  const double start = 0;
+  enforcer.reset({&start, 1});
+  EnforcerReport report;
+  for (int t = 1; t < 5000; ++t) {
+    const double s = t * 1e-3, r = std::min(1.0, s / 2), w = 2 * 3.14159265358979 * 0.4;
+    const double ramp = r * r * r * r * (35 - 84 * r + 70 * r * r - 20 * r * r * r);
+    const double goal = 0.7 * ramp * std::sin(w * s);
+    enforcer.apply({&goal, 1}, {}, report);
+    REQUIRE(report.status == Status::Ok);
+    REQUIRE(std::fabs(enforcer.position()[0] - goal) < 1e-4);
+  }
+  CHECK(enforcer.log_count() == 0);
+}
+
+TEST_CASE("path_preserving moves from rest along the straight line, as fast as the slowest joint") {
+  adversary::Rng rng(6);
+  const std::vector<double> lo{-2.8, -1.7, -2.8}, hi{2.8, 1.7, 2.8}, v{2.2, 1, 3}, a{10, 7, 15},
+      j{5000, 3500, 1000};
+  const JointLimits limits = JointLimits::make(lo, hi, v, a, j);
+  for (int trial = 0; trial < 50; ++trial) {
+    ConstraintEnforcer enforcer(limits, 1e-3, true);
+    std::vector<double> start(3), goal(3);
+    for (std::size_t i = 0; i < 3; ++i) {
+      start[i] = rng.uniform(0.9 * lo[i], 0.9 * hi[i]);
+      goal[i] = rng.uniform(0.9 * lo[i], 0.9 * hi[i]);
+    }
+    enforcer.reset(start);
+    int slowest = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      ConstraintEnforcer alone(
+          JointLimits::make({&lo[i], 1}, {&hi[i], 1}, {&v[i], 1}, {&a[i], 1}, {&j[i], 1}), 1e-3);
+      alone.reset({&start[i], 1});
+      slowest = std::max(slowest, ticks_to(alone, goal[i], 6000));
+    }
+    EnforcerReport report;
+    double off_line = 0;
+    int settled = 0;
+    for (int t = 1; t <= 8000; ++t) {
+      enforcer.apply(goal, {}, report);
+      double length2 = 0, along = 0;
+      for (std::size_t i = 0; i < 3; ++i) {
+        length2 += (goal[i] - start[i]) * (goal[i] - start[i]);
+        along += (goal[i] - start[i]) * (enforcer.position()[i] - start[i]);
+      }
+      for (std::size_t i = 0; i < 3; ++i) {
+        const double on_line = start[i] + along / length2 * (goal[i] - start[i]);
+        off_line = std::max(off_line, std::fabs(enforcer.position()[i] - on_line));
+        if (std::fabs(enforcer.position()[i] - goal[i]) > 1e-4) settled = t;
+      }
+    }
+    CHECK(off_line < 1e-3);
+    // One straight line must respect every joint's velocity, acceleration and jerk at once.
+    CHECK(settled < 1.6 * slowest + 30);
+  }
+}
