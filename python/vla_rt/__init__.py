@@ -4,7 +4,7 @@ Importing this package loads numpy and the C++ core, nothing else; torch, mujoco
 the submodules that need them, when they are first used.
 """
 
-from vla_rt import samplers
+from vla_rt import robots, samplers
 from vla_rt._core import (
     MAX_ACTION_DIM,
     MAX_HORIZON,
@@ -40,6 +40,7 @@ __all__ = [
     "ViolationCounter",
     "VlaRtError",
     "__version__",
+    "robots",
     "samplers",
     "steady_now_ns",
 ]

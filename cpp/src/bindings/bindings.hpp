@@ -11,5 +11,6 @@ void bind_sampling(pybind11::module_& m);
 void bind_rt(pybind11::module_& m);
 void bind_constraints(pybind11::module_& m);
 void bind_chunk_executor(pybind11::module_& m);
+void bind_robots(pybind11::module_& m);
 
 }  // namespace vla_rt::bindings

@@ -13,4 +13,5 @@ PYBIND11_MODULE(_core, m) {
   bind_rt(m);
   bind_constraints(m);
   bind_chunk_executor(m);
+  bind_robots(m);
 }

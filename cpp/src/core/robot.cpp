@@ -9,6 +9,7 @@ void Robot::observe(const RobotState& state, Observation& observation) {
   observation.set("observation.state", {state.position.data(), static_cast<std::size_t>(state.num_joints)});
 }
 
+std::string Robot::failure() const { return {}; }
 void Robot::start() {}
 void Robot::stop() noexcept {}
 

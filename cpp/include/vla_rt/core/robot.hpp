@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "vla_rt/core/api.hpp"
 #include "vla_rt/core/observation.hpp"
@@ -17,8 +18,8 @@ enum class ReadResult : std::uint8_t {
 
 /// The boundary to a robot driver.
 ///
-/// Thread: `read` and `write` are called by the control thread alone, `observe` by the inference thread alone,
-/// `start` and `stop` by the thread that runs the loop, before and after both.
+/// Thread: `read` and `write` are called by the control thread alone, `observe` by the inference thread
+/// alone, `start` and `stop` by the thread that runs the loop, before and after both.
 class VLA_RT_API Robot {
  public:
   virtual ~Robot();
@@ -29,9 +30,14 @@ class VLA_RT_API Robot {
   /// Next command. Real-time: wait-free, no allocation.
   virtual void write(const RobotCommand& command) noexcept = 0;
 
-  /// Fills what the policy sees besides the joints: images, goals, instructions. `state` is the newest measurement
-  /// the control thread read. The default writes `observation.state` = position [N]. Real-time: no.
+  /// Fills what the policy sees besides the joints: images, goals, instructions. `state` is the newest
+  /// measurement the control thread read. The default writes `observation.state` = position [N]. Real-time:
+  /// no.
   virtual void observe(const RobotState& state, Observation& observation);
+
+  /// Why the driver failed, once `read` has answered DriverError; empty otherwise. Thread: any. Real-time:
+  /// no.
+  [[nodiscard]] virtual std::string failure() const;
 
   /// Opens and closes the connection; may throw, may block.
   virtual void start();
