@@ -4,16 +4,24 @@ Importing this package loads numpy and the C++ core, nothing else; torch, mujoco
 the submodules that need them, when they are first used.
 """
 
-from vla_rt import robots, samplers
+from vla_rt import robots, rotations, samplers
 from vla_rt._core import (
     MAX_ACTION_DIM,
     MAX_HORIZON,
+    ActionSpace,
     ChunkExecutor,
     ConfigError,
     ConstraintEnforcer,
+    ContinuousActionSpace,
+    DiscreteActionSpace,
+    EndEffectorDeltaSpace,
+    EndEffectorPoseSpace,
     EnforcerReport,
     FormatError,
+    HybridActionSpace,
     JointLimits,
+    JointPositionSpace,
+    JointVelocitySpace,
     ModelError,
     Normalizer,
     RealtimeError,
@@ -23,16 +31,25 @@ from vla_rt._core import (
     __version__,
     steady_now_ns,
 )
+from vla_rt.stats import load_stats
 
 __all__ = [
     "MAX_ACTION_DIM",
     "MAX_HORIZON",
+    "ActionSpace",
     "ChunkExecutor",
     "ConfigError",
     "ConstraintEnforcer",
+    "ContinuousActionSpace",
+    "DiscreteActionSpace",
+    "EndEffectorDeltaSpace",
+    "EndEffectorPoseSpace",
     "EnforcerReport",
     "FormatError",
+    "HybridActionSpace",
     "JointLimits",
+    "JointPositionSpace",
+    "JointVelocitySpace",
     "ModelError",
     "Normalizer",
     "RealtimeError",
@@ -40,7 +57,9 @@ __all__ = [
     "ViolationCounter",
     "VlaRtError",
     "__version__",
+    "load_stats",
     "robots",
+    "rotations",
     "samplers",
     "steady_now_ns",
 ]

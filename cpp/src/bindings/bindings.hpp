@@ -6,6 +6,7 @@ namespace vla_rt::bindings {
 // One per room, in bind_<room>.cpp.
 void bind_core(pybind11::module_& m);
 void bind_action_space(pybind11::module_& m);
+void bind_normalizer(pybind11::module_& m);  // part of action_space
 void bind_inference(pybind11::module_& m);
 void bind_sampling(pybind11::module_& m);
 void bind_rt(pybind11::module_& m);
