@@ -24,8 +24,8 @@ class Demonstrations:
 
     Indexing gives what a policy is trained on: the observation of one frame and the ``horizon`` actions from
     that frame on. A window ends with its segment: the last action of the segment is repeated and marked in
-    ``action_is_pad`` (unless ``ends_at_rest``). Segments are the episodes, cut further where ``segment`` changes (in a recording: a new
-    goal appears, which nobody could have foreseen).
+    ``action_is_pad`` (unless ``ends_at_rest``). Segments are the episodes, cut further where ``segment``
+    changes (in a recording: a new goal appears, which nobody could have foreseen).
 
     Args:
         columns: ``action`` (F, D), ``episode_index`` and ``frame_index`` (F,), both counting from 0

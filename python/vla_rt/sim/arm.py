@@ -55,6 +55,8 @@ class ArmSimulation:
         except ValueError as cause:
             raise error(FormatError, "model_path", path, f"MuJoCo cannot read it: {cause}") from cause
         _check_model(mujoco, model, path)
+        # a diverged simulation must be seen as such, not begin anew by itself
+        model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self.model: Any = model  #: mujoco.MjModel
         self.data: Any = mujoco.MjData(model)  #: mujoco.MjData
         self._mujoco = mujoco

@@ -1,13 +1,18 @@
-from vla_rt.tasks.reach import ReachConfig, ReachTask, TaskStatistics
+from vla_rt.tasks.evaluation import EvaluationConfig, EvaluationResult, evaluate
+from vla_rt.tasks.reach import ReachConfig, ReachTask, TaskStatistics, reach_observation
 from vla_rt.tasks.reach_expert import ReachExpert, ReachExpertConfig
 from vla_rt.tasks.recording import RecordingConfig, record_demonstrations
 
 __all__ = [
+    "EvaluationConfig",
+    "EvaluationResult",
     "ReachConfig",
     "ReachExpert",
     "ReachExpertConfig",
     "ReachTask",
     "RecordingConfig",
     "TaskStatistics",
+    "evaluate",
+    "reach_observation",
     "record_demonstrations",
 ]

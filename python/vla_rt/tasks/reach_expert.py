@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,10 +91,36 @@ class ReachExpert:
 
     def advance(self, dt: float) -> None:
         """Moves `position` and `velocity` on by `dt` [s]."""
-        wish = self._kinematics.velocity(self.position, self._goal, self._posture)
-        wish /= max(1.0, float((np.abs(wish) / self._max_velocity).max()))
+        wish = self._wish()
         change = (wish - self.velocity) * (1.0 - np.exp(-dt / self._time_constant))
         change /= max(1.0, float((np.abs(change) / (self._max_acceleration * dt)).max()))
         old = self.velocity
         self.velocity = old + change
         self.position = self.position + 0.5 * dt * (old + self.velocity)
+
+    def _wish(self) -> _Array:
+        wish = self._kinematics.velocity(self.position, self._goal, self._posture)
+        return wish / max(1.0, float((np.abs(wish) / self._max_velocity).max()))
+
+    def plan(
+        self, observation: Mapping[str, _Array], horizon: int, period_s: float, substeps: int = 5
+    ) -> _Array:
+        """What a policy would say that sees no velocities: a chunk (horizon, N) [rad].
+
+        The reference from the observed joints on, as if it were under way already.
+
+        Args:
+            observation: As `reach_observation` makes it.
+            horizon: T, number of rows.
+            period_s: Time between rows [s].
+            substeps: Updates per row.
+        """
+        self.reset(observation["observation.state"])
+        self.set_goal(observation["observation.environment_state"][:3])
+        self.velocity = self._wish()
+        rows = [self.position]
+        for _ in range(horizon - 1):
+            for _ in range(substeps):
+                self.advance(period_s / substeps)
+            rows.append(self.position)
+        return np.array(rows)
