@@ -72,6 +72,7 @@ struct ChunkExecutor::Impl {
   const Plan* published = nullptr;  // the newest plan: in the buffer's middle or front, so written by nobody
   bool has_origin = false;          // the reset position is known
   std::vector<double> merged;       // rows after merging
+  execution::CrossFade cross_fade;
   execution::SeamLog seams;
   Counter accepted, dropped_chunks, dropped_rows, refused_invalid, refused_future, superseded, splices;
 
@@ -88,6 +89,7 @@ struct ChunkExecutor::Impl {
         old_weight(c.merge_weights[0] / (c.merge_weights[0] + c.merge_weights[1])),
         new_weight(c.merge_weights[1] / (c.merge_weights[0] + c.merge_weights[1])),
         merged(static_cast<std::size_t>(kMaxHorizon) * static_cast<std::size_t>(c.action_dim)),
+        cross_fade(c.action_dim),
         seams(c.action_dim, kMaxSeams) {
     for (const int d : config.discrete_dims) discrete[static_cast<std::size_t>(d)] = true;
     double sum = 0;
@@ -137,6 +139,7 @@ struct ChunkExecutor::Impl {
   void check(const ActionChunk& chunk) const;
   PushResult plan(const ActionChunk& chunk);
   std::span<const double> merge(const ActionChunk& chunk, const Plan& old, Segment& next) noexcept;
+  void fade_across(const Plan& old, Segment& next) noexcept;
   void pick_up(TimeNs previous) noexcept;
 };
 
@@ -200,7 +203,7 @@ std::span<const double> ChunkExecutor::Impl::merge(const ActionChunk& chunk, con
 
 PushResult ChunkExecutor::Impl::plan(const ActionChunk& chunk) {
   const Plan& old = *published;
-  const TimeNs present = now.load(std::memory_order_relaxed);
+  const TimeNs present = now.load(std::memory_order_acquire);
   const TimeNs start = chunk.start_time_ns, end = start + rows_ns(chunk.horizon - 1);
   if (present != kNever && start > present && start - present > kMaxLead) {
     refused_future.add(1);
@@ -254,7 +257,16 @@ PushResult ChunkExecutor::Impl::plan(const ActionChunk& chunk) {
   next.blended = blend_ns > 0 &&
                  (before.origin ? has_origin : config.mode != ExecutionMode::Rtc || !before.covers(splice));
   next.fade.clear();
-  if (next.blended) next.fade.decay(offset, D, splice, blend_ns);
+  if (next.blended) {
+    // A cross-fade needs the old plan to go on under it, without a fade of its own that has just begun: one
+    // product of smoothsteps on top of another soon becomes too steep. The decay has no memory and stays tame
+    // however often it is restarted (its poles are a Bessel filter's).
+    const bool fading = before.fade.active(splice) && splice < before.fade.start_ns + blend_ns / 2;
+    if (config.merge != Merge::Replace && !before.origin && !fading && before.end_ns >= splice + blend_ns)
+      fade_across(plan, next);
+    else
+      next.fade.decay(offset, D, splice, blend_ns);
+  }
   if (!next.stop.empty()) {
     Motion at_end;
     next.base(end, config.discrete_dims, at_end);
@@ -290,6 +302,17 @@ PushResult ChunkExecutor::Impl::plan(const ActionChunk& chunk) {
   plan_end.store(end, std::memory_order_relaxed);
   due.store(start + rows_ns(rows_due(chunk.horizon)), std::memory_order_relaxed);
   return PushResult::Accepted;
+}
+
+void ChunkExecutor::Impl::fade_across(const Plan& old, Segment& next) noexcept {
+  Motion from, to;
+  for (int k = 0; k <= Fade::kPieces; ++k) {
+    const TimeNs time = next.splice_ns + blend_ns * k / Fade::kPieces;
+    old.evaluate(time, config.discrete_dims, from);
+    next.base(time, config.discrete_dims, to);
+    cross_fade.sample(k, from, to, discrete, to_seconds(blend_ns));
+  }
+  cross_fade.write(next.splice_ns, blend_ns, next.fade);
 }
 
 // The pusher planned for the `now` it read. When ticks have passed the splice since, or a correction is under
@@ -351,8 +374,10 @@ Status ChunkExecutor::at(TimeNs time, std::span<double> position,
     e.late_queries.add(1);
     time = previous;
   }
-  e.now.store(time, std::memory_order_relaxed);
   if (e.plans.update()) e.pick_up(previous);
+  // Only now, and as a release: a pusher that reads this time drops the segments that end before it, so its
+  // plan must not be the one just picked up, which has to go through the answer for `previous`.
+  e.now.store(time, std::memory_order_release);
 
   const Plan& plan = e.plans.front();
   const Segment& segment = plan.segments[static_cast<std::size_t>(plan.active(time))];

@@ -27,6 +27,31 @@ void Fade::add(TimeNs t, int D, Motion& out) const noexcept {
   curve.accumulate(to_seconds(t - start_ns), out.position(D), out.velocity(D), out.acceleration(D));
 }
 
+CrossFade::CrossFade(int D) : D_(static_cast<std::size_t>(D)) {
+  for (std::vector<double>* samples : {&q_, &dq_, &ddq_}) samples->resize((Fade::kPieces + 1) * D_);
+}
+
+void CrossFade::sample(int k, const Motion& from, const Motion& to,
+                       const std::array<bool, kMaxActionDim>& discrete, double duration_s) noexcept {
+  const double u = static_cast<double>(k) / Fade::kPieces, u2 = u * u, u3 = u2 * u;
+  const double left = 1 - u3 * (10 - 15 * u + 6 * u2);
+  const double rate = -30 * u2 * (1 - 2 * u + u2) / duration_s;
+  const double bend = -60 * u * (1 - 3 * u + 2 * u2) / (duration_s * duration_s);
+  const std::size_t at = static_cast<std::size_t>(k) * D_;
+  for (std::size_t d = 0; d < D_; ++d) {
+    const double q = from.q[d] - to.q[d], dq = from.dq[d] - to.dq[d], ddq = from.ddq[d] - to.ddq[d];
+    q_[at + d] = discrete[d] ? 0 : left * q;
+    dq_[at + d] = discrete[d] ? 0 : left * dq + rate * q;
+    ddq_[at + d] = discrete[d] ? 0 : left * ddq + 2 * rate * dq + bend * q;
+  }
+}
+
+void CrossFade::write(TimeNs start, TimeNs duration, Fade& fade) const noexcept {
+  fade.start_ns = start;
+  fade.end_ns = start + duration;
+  fade.curve.fit_states(q_, dq_, ddq_, Fade::kPieces + 1, to_seconds(duration) / Fade::kPieces);
+}
+
 void Segment::copy_from(const Segment& other) noexcept {
   splice_ns = other.splice_ns;
   start_ns = other.start_ns;
@@ -81,7 +106,7 @@ void Segment::base(TimeNs t, std::span<const int> discrete_dims, Motion& out) co
 void Plan::prepare(const ChunkExecutorConfig& config) {
   for (Segment& segment : segments) {
     segment.rows = RowInterpolator(config.action_dim, kMaxHorizon, config.interpolation);
-    segment.fade.prepare(config.action_dim, 1);
+    segment.fade.prepare(config.action_dim, Fade::kPieces);
     if (config.on_starvation == StarvationPolicy::Decelerate)
       segment.stop.resize(static_cast<std::size_t>(config.action_dim));
   }

@@ -32,6 +32,8 @@ struct Fade {
   TimeNs start_ns = 0, end_ns = 0;  // empty when end <= start
   RowInterpolator curve;
 
+  static constexpr int kPieces = 16;  // of a cross-fade; short enough to follow two splines of usual periods
+
   void prepare(int D, int pieces);
   void copy_from(const Fade& other) noexcept;
   void clear() noexcept { start_ns = end_ns = 0; }
@@ -39,6 +41,21 @@ struct Fade {
   /// The quintic from `offset` to zero with zero velocity and acceleration.
   void decay(const Motion& offset, int D, TimeNs start, TimeNs duration) noexcept;
   void add(TimeNs t, int D, Motion& out) const noexcept;
+};
+
+/// The samples a cross-fade is made from: (1 - w) (old - new) with the quintic smoothstep w, where it begins
+/// and after each piece.
+class CrossFade {
+ public:
+  explicit CrossFade(int D);
+  /// Sets sample k = 0..kPieces from both motions at that time, `duration_s` being that of the whole fade.
+  void sample(int k, const Motion& from, const Motion& to, const std::array<bool, kMaxActionDim>& discrete,
+              double duration_s) noexcept;
+  void write(TimeNs start, TimeNs duration, Fade& fade) const noexcept;
+
+ private:
+  std::size_t D_;
+  std::vector<double> q_, dq_, ddq_;
 };
 
 /// One chunk's part of the plan, from `splice_ns` until the next one's.
