@@ -96,11 +96,12 @@ def missing(case: str, engine: str, why: str) -> Row:
 
 @dataclass
 class Report:
-    """Rows and ratios of one benchmark."""
+    """Rows and ratios of one benchmark; `notes` are sentences about how it was measured."""
 
     name: str
     rows: list[Row] = field(default_factory=list)
     ratios: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
         """Append a row."""
@@ -121,8 +122,9 @@ class Report:
             self.ratios[name] = numerator / denominator
 
     def to_dict(self) -> dict[str, Any]:
-        """{"machine", "rows", "ratios"}."""
-        return {"machine": machine.facts(), "rows": [asdict(r) for r in self.rows], "ratios": self.ratios}
+        """{"machine", "rows", "ratios", "notes"}."""
+        rows = [asdict(row) for row in self.rows]
+        return {"machine": machine.facts(), "rows": rows, "ratios": self.ratios, "notes": self.notes}
 
     def finish(self, options: Options) -> None:
         """Print the table and write the file."""
@@ -145,9 +147,12 @@ def _print(report: Report) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     for name, ratio in report.ratios.items():
-        console.print(f"{name}: {ratio:.3g}", highlight=False)
+        console.print(f"{name} = {ratio:.3g}", highlight=False, markup=False)
+    for note in report.notes:
+        console.print(note, highlight=False, markup=False)
     facts = machine.facts()
-    console.print(f"{facts['cpu']}, {facts['cores']} cores, {facts['virtualisation']}, {facts['kernel']}")
+    where = f"{facts['cpu']}, {facts['cores']} cores, {facts['virtualisation']}, {facts['kernel']}"
+    console.print(f"{where}, load {facts['load']}", highlight=False, markup=False)
 
 
 def _cell(value: float | str | None) -> str:

@@ -61,7 +61,8 @@ def facts() -> dict[str, Any]:
 
     Returns:
         Keys cpu, cores (this process may use), features, memory_gib, kernel, architecture, virtualisation,
-        python, numpy, torch (None when not installed), vla_rt.
+        load (mean number of runnable threads in the last minute), python, numpy, torch (None when not
+        installed), vla_rt.
     """
     flags = cpu_flags()
     return {
@@ -72,6 +73,7 @@ def facts() -> dict[str, Any]:
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "virtualisation": virtualisation(),
+        "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "numpy": package_version("numpy"),
         "torch": package_version("torch"),
