@@ -1,10 +1,10 @@
 """Wake-up latency at 1 kHz: RealtimeThread against cyclictest and against a loop in Python.
 
-How late does a periodic thread begin its period on an otherwise idle machine? `vla_rt` sleeps until 200 us before
-the deadline and spins the rest; `vla_rt, no spin` sleeps to the deadline, as cyclictest does; `time.sleep` is what
-a control loop in Python does. All run on the same CPU, one after the other, round by round. The column `error` is
-the share of the deadlines that went by without a wake-up. cyclictest counts in whole microseconds, rounded down,
-and does not say what it missed.
+How late does a periodic thread begin its period on an otherwise idle machine? `vla_rt` sleeps until 200 us
+before the deadline and spins the rest; `vla_rt, no spin` sleeps to the deadline, as cyclictest does;
+`time.sleep` is what a control loop in Python does. All run on the same CPU, one after the other, round by
+round. The column `error` is the share of the deadlines that went by without a wake-up. cyclictest counts in
+whole microseconds, rounded down, and does not say what it missed.
 """
 
 from __future__ import annotations
