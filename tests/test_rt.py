@@ -1,5 +1,11 @@
 """LatencyHistogram and measure_wakeup as Python sees them."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -89,6 +95,47 @@ def test_bad_parameters_are_named(arguments, field):
     assert caught.value.name == field
     assert caught.value.value
     assert caught.value.bound
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not installed")
+def test_refusals_are_errors_when_enforced_and_sentences_otherwise():
+    code = """
+import json, os, resource
+from vla_rt import RealtimeError
+from vla_rt._core import RealtimeMode, measure_wakeup
+resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 20, 1 << 20))
+errors = []
+for lock_memory in (False, True):
+    try:
+        measure_wakeup(0.05, mode=RealtimeMode.Enforce, lock_memory=lock_memory)
+    except RealtimeError as error:
+        errors.append(str(error))
+threads = [open(f"/proc/self/task/{t}/comm").read().strip() for t in os.listdir("/proc/self/task")]
+grant = measure_wakeup(0.05, cpu=max(os.sched_getaffinity(0)))["grant"]
+print(json.dumps([errors, threads, grant]))
+"""
+    # Root without capabilities is a plain user who may still read the interpreter.
+    powerless = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    command = [*powerless, sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    errors, threads, grant = json.loads(run.stdout)
+    assert len(errors) == 2
+    assert all("EPERM" in e or "RLIMIT_MEMLOCK" in e for e in errors)
+    assert "SCHED_FIFO priority 80" in errors[0]
+    assert "limits.conf" in errors[0]
+    assert "RLIMIT_MEMLOCK is 1048576" in errors[1]
+    assert "vla_rt" not in threads
+    assert not grant["fifo"]
+    assert not grant["memory_locked"]
+    assert grant["affinity"]
+    assert grant["priority"] == 0
+    refused = grant["refused"]
+    assert [("SCHED_FIFO" in r, "RLIMIT_MEMLOCK" in r) for r in refused if "cpu_dma_latency" not in r] == [
+        (False, True),
+        (True, False),
+    ]
 
 
 @pytest.mark.realtime

@@ -53,8 +53,9 @@ void bind_histogram(py::module_& m) {
       "Log-linear buckets (HdrHistogram): percentiles are at most 0.79 % too high and never "
       "too low, from 1 ns to 137 s; count, mean and max are exact.")
       .def(py::init<>(), "An empty histogram.")
-      .def("record", &LatencyHistogram::record, py::arg("latency_ns"),
-           "Count one latency [ns]; a negative one counts as 0.")
+      .def(
+          "record", [](LatencyHistogram& h, TimeNs latency_ns) { h.record(latency_ns); },
+          py::arg("latency_ns"), "Count one latency [ns]; a negative one counts as 0.")
       .def_property_readonly("count", &LatencyHistogram::count, "Number of recorded values.")
       .def_property_readonly("max", &LatencyHistogram::max, "Largest value [ns]; 0 when empty.")
       .def_property_readonly("mean", &LatencyHistogram::mean, "Mean [ns]; 0 when empty.")

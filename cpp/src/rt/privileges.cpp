@@ -2,6 +2,7 @@
 
 #include <alloca.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -72,6 +73,20 @@ std::string make_this_thread_fifo(int priority) {
                 ": add 'USER - rtprio 99' to /etc/security/limits.conf and log in again, or grant "
                 "CAP_SYS_NICE";
   return refusal("SCHED_FIFO priority " + std::to_string(priority), error, fix);
+}
+
+std::size_t thread_local_bytes() noexcept {
+  std::size_t bytes = 0;
+  dl_iterate_phdr(
+      [](dl_phdr_info* object, std::size_t, void* sum) {
+        for (int i = 0; i < object->dlpi_phnum; ++i) {
+          const auto& header = object->dlpi_phdr[i];
+          if (header.p_type == PT_TLS) *static_cast<std::size_t*>(sum) += header.p_memsz + header.p_align;
+        }
+        return 0;
+      },
+      &bytes);
+  return bytes;
 }
 
 // Not inlined: the frame must end here, so that its pages are below those of the ticks to come.

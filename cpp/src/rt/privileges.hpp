@@ -11,6 +11,9 @@ namespace vla_rt::rt {
 [[nodiscard]] std::string bind_this_thread(int cpu);
 [[nodiscard]] std::string make_this_thread_fifo(int priority);
 
+/// Thread-local storage of all loaded objects; glibc takes it from every thread's stack.
+[[nodiscard]] std::size_t thread_local_bytes() noexcept;
+
 /// Touches `bytes` of the calling thread's stack below the caller.
 void prefault_stack(std::size_t bytes) noexcept;
 

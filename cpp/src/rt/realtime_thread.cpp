@@ -20,8 +20,7 @@
 namespace vla_rt {
 namespace {
 
-constexpr std::size_t kStackMargin =
-    256u << 10;  // thread-local storage, glibc's own frame and the prefaulting call
+constexpr std::size_t kStackMargin = 128u << 10;  // glibc's own part, its frames and those of the set-up
 
 void check(bool good, const char* name, const std::string& value, const std::string& bound) {
   if (!good) throw ConfigError(name, value, bound);
@@ -187,7 +186,7 @@ void RealtimeThread::start(PeriodicTask& task) {
   if (!self.must_not_run) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, self.config.stack_bytes + kStackMargin);
+    pthread_attr_setstacksize(&attributes, self.config.stack_bytes + rt::thread_local_bytes() + kStackMargin);
     // The new thread inherits the mask: a Ctrl-C wakes some other thread, not this one's sleep.
     const sigset_t blocked = signals_of_others();
     sigset_t before;

@@ -36,7 +36,7 @@ class WakeupProbe final : public PeriodicTask {
 WakeupReport measure_wakeup(const RealtimeConfig& config, TimeNs duration_ns,
                             const std::function<bool()>& keep_going) {
   config.validate();
-  constexpr TimeNs kDay = 24 * 3600 * kNsPerSecond;
+  constexpr TimeNs kDay = TimeNs{24} * 3600 * kNsPerSecond;
   if (duration_ns < 2 * config.period_ns || duration_ns > kDay)
     throw ConfigError("duration_ns", std::to_string(duration_ns),
                       "must be within [" + std::to_string(2 * config.period_ns) + ", " +

@@ -180,7 +180,7 @@ TEST_CASE("stop, start again, and destruction of a running thread") {
 }
 
 TEST_CASE("enforcing what the kernel refuses throws and leaves nothing running") {
-  // A CPU this process is not allowed on is refused to root as well; without one, nothing is refused to root.
+  // Which of the two happens depends on the user; tests/test_rt.py takes the privileges away.
   RealtimeConfig config = modest();
   config.mode = RealtimeMode::Enforce;
   Recorder task(3);

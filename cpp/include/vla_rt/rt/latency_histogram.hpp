@@ -61,7 +61,7 @@ class VLA_RT_API LatencyHistogram {
   // Shifts the value until it has kSubBits + 1 bits: the shift is the octave, the rest the place within it.
   static constexpr std::size_t bucket_of(std::uint64_t value) noexcept {
     if (value > static_cast<std::uint64_t>(kMaxTracked)) value = static_cast<std::uint64_t>(kMaxTracked);
-    const int width = std::bit_width(value);
+    const int width = static_cast<int>(std::bit_width(value));
     const int shift = width > kSubBits + 1 ? width - kSubBits - 1 : 0;
     return (static_cast<std::size_t>(shift) << kSubBits) + static_cast<std::size_t>(value >> shift);
   }

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# tsan.sh: the rooms with threads under ThreadSanitizer, and proof that it sees the mistakes it is there for.
+# PYTHON is an interpreter with the build requirements (default .venv), JOBS the number of compilers.
+set -eu
+cd "$(dirname "$0")/../.."
+python=$(realpath -s "${PYTHON:-.venv/bin/python}")
+build=build/tsan
+export TSAN_OPTIONS="halt_on_error=1 exitcode=66 second_deadlock_stack=1"
+# ThreadSanitizer's memory layout wants little address randomisation.
+fixed() { if command -v setarch >/dev/null; then setarch "$(uname -m)" -R "$@"; else "$@"; fi; }
+
+cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DVLA_RT_SANITIZE=thread \
+  -DVLA_RT_BUILD_PYTHON=OFF -DVLA_RT_BUILD_TESTS=ON -DPython_EXECUTABLE="$python" >/dev/null
+for room in rt execution; do
+  ninja -C "$build" -t targets all | grep -q "^test_$room:" || continue
+  ninja -C "$build" -j "${JOBS:-2}" "test_$room" | tail -n 1
+  fixed "$build/tests/cpp/test_$room"
+done
+
+compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$build/CMakeCache.txt")
+status=0
+for mutant in 0 1 2 3 4 5; do
+  program=$build/handover_mutant_$mutant
+  "$compiler" -std=c++20 -O1 -g -fsanitize=thread -DMUTANT=$mutant -Icpp/include \
+    tests/prove/handover_mutants.cpp cpp/src/core/errors.cpp -o "$program" -pthread
+  code=0
+  fixed "$program" >"$program.log" 2>&1 || code=$?
+  if [ $mutant = 0 ] && [ $code != 0 ]; then
+    cat "$program.log"; echo "tsan: a report for the code as it ships"; status=1
+  elif [ $mutant != 0 ] && { [ $code != 66 ] || ! grep -q "data race" "$program.log"; }; then
+    cat "$program.log"; echo "tsan: mutant $mutant was not caught"; status=1
+  fi
+done
+[ $status = 0 ] && echo "tsan: clean, and all 5 weakened memory orders were caught"
+exit $status
