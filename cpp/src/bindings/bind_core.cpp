@@ -33,11 +33,17 @@ py::object make_error(py::module_& m, const char* name, const py::tuple& bases, 
   return type;
 }
 
+// What a file holds may not be UTF-8; an error about it must be.
+py::object text(const std::string& bytes) {
+  return py::reinterpret_steal<py::object>(
+      PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "backslashreplace"));
+}
+
 void raise(const py::object& type, const VlaRtError& error) {
-  const py::object instance = type(error.what());
-  instance.attr("name") = error.name();
-  instance.attr("value") = error.value();
-  instance.attr("bound") = error.bound();
+  const py::object instance = type(text(error.what()));
+  instance.attr("name") = text(error.name());
+  instance.attr("value") = text(error.value());
+  instance.attr("bound") = text(error.bound());
   PyErr_SetObject(type.ptr(), instance.ptr());
 }
 

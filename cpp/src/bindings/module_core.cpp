@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m) {
   bind_inference(m);
   bind_sampling(m);
   bind_rt(m);
+  bind_kinematics(m);
   bind_constraints(m);
   bind_chunk_executor(m);
   bind_robots(m);
