@@ -4,6 +4,9 @@ Importing this package loads numpy and the C++ core, nothing else; torch, mujoco
 the submodules that need them, when they are first used.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from vla_rt import robots, rotations, samplers
 from vla_rt._core import (
     MAX_ACTION_DIM,
@@ -27,12 +30,14 @@ from vla_rt._core import (
     Normalizer,
     RealtimeError,
     Status,
-    ViolationCounter,
     VlaRtError,
     __version__,
     steady_now_ns,
 )
 from vla_rt.stats import load_stats
+
+if TYPE_CHECKING:
+    from vla_rt import datasets, plots, policies, tasks, training
 
 __all__ = [
     "MAX_ACTION_DIM",
@@ -56,12 +61,25 @@ __all__ = [
     "Normalizer",
     "RealtimeError",
     "Status",
-    "ViolationCounter",
     "VlaRtError",
     "__version__",
+    "datasets",
     "load_stats",
+    "plots",
+    "policies",
     "robots",
     "rotations",
     "samplers",
     "steady_now_ns",
+    "tasks",
+    "training",
 ]
+
+# Submodules that load something heavy: attributes of the package all the same, imported when first used.
+_LAZY = frozenset({"datasets", "plots", "policies", "tasks", "training"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"vla_rt.{name}")
+    raise AttributeError(f"module 'vla_rt' has no attribute {name!r}")

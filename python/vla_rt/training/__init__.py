@@ -1,0 +1,7 @@
+"""Training of policies: one loop for every policy that has ``loss(batch)``. Importing this imports torch."""
+
+from vla_rt.training.batches import BatchSource, Dataset, dataset_statistics
+from vla_rt.training.train_config import TrainConfig
+from vla_rt.training.trainer import TrainResult, train
+
+__all__ = ["BatchSource", "Dataset", "TrainConfig", "TrainResult", "dataset_statistics", "train"]
