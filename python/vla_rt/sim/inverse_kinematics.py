@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vla_rt.errors import ConfigError, error
+from vla_rt.errors import ConfigError, error, require
 from vla_rt.sim.arm import ArmSimulation
 
 __all__ = ["InverseKinematics"]
@@ -29,30 +29,12 @@ class InverseKinematics:
     Args:
         model_path: As of `ArmSimulation`.
         damping: Added to J Jᵀ as its square [m]: bounds the joint velocity near singular postures.
-        gain: Tool velocity per distance to the goal [1/s].
-        max_speed: Bound of the tool's speed [m/s].
-        posture_gain: Joint velocity per distance to the rest posture [1/s].
     """
 
-    def __init__(
-        self,
-        model_path: str | Path | None = None,
-        damping: float = 0.01,
-        gain: float = 5.0,
-        max_speed: float = 0.5,
-        posture_gain: float = 2.0,
-    ) -> None:
-        for name, value in (
-            ("damping", damping),
-            ("gain", gain),
-            ("max_speed", max_speed),
-            ("posture_gain", posture_gain),
-        ):
-            if not (np.isfinite(value) and value > 0):
-                raise error(ConfigError, name, value, "must be finite and > 0")
+    def __init__(self, model_path: str | Path | None = None, damping: float = 0.01) -> None:
+        require(bool(np.isfinite(damping)) and damping > 0, "damping", damping, "must be finite and > 0")
         self._arm = ArmSimulation(model_path)
         self._regular = damping**2 * np.eye(3)
-        self._gain, self._max_speed, self._posture_gain = gain, max_speed, posture_gain
         mujoco: Any = self._arm._mujoco
         self._kinematics, self._com, self._jac = mujoco.mj_kinematics, mujoco.mj_comPos, mujoco.mj_jacSite
         self._tool = self._arm.model.site("tool").id
@@ -91,13 +73,30 @@ class InverseKinematics:
         posture[0] = np.arctan2(y, x)
         return np.asarray(np.clip(posture, self._low, self._high))
 
-    def velocity(self, position: _Array, goal: _Array, posture: _Array) -> _Array:
-        """Joint velocities (N,) [rad/s] at `position` (N,) for a goal (3,) [m] and its `rest_posture`."""
+    def velocity(
+        self,
+        position: _Array,
+        goal: _Array,
+        posture: _Array,
+        gain: float = 5.0,
+        max_speed: float = 0.5,
+        posture_gain: float = 2.0,
+    ) -> _Array:
+        """Joint velocities (N,) [rad/s] at `position` (N,) for a goal (3,) [m] and its `rest_posture`.
+
+        Args:
+            position: (N,) [rad].
+            goal: (3,) [m].
+            posture: What the null space is drawn to (N,) [rad].
+            gain: Tool velocity per distance to the goal [1/s].
+            max_speed: Bound of the tool's speed [m/s].
+            posture_gain: Joint velocity per distance to the posture [1/s].
+        """
         jacobian = self.jacobian(position)
         offset = goal - self._arm.tool
-        speed = self._gain * float(np.sqrt(offset @ offset))
-        wish = offset * (self._gain * (self._max_speed / speed if speed > self._max_speed else 1.0))
-        null = self._posture_gain * (posture - position)
+        speed = gain * float(np.sqrt(offset @ offset))
+        wish = offset * (gain * (max_speed / speed if speed > max_speed else 1.0))
+        null = posture_gain * (posture - position)
         inner = np.linalg.solve(jacobian @ jacobian.T + self._regular, wish - jacobian @ null)
         return np.asarray(null + jacobian.T @ inner)
 

@@ -99,7 +99,7 @@ class EvaluationResult:
 def evaluate(
     policy: Any, config: EvaluationConfig | None = None, limits: JointLimits | None = None
 ) -> EvaluationResult:
-    """Runs a policy on `reach` about thirty times faster than real time, repeatably.
+    """Runs a policy on `reach` about ten times faster than real time, repeatably.
 
     The chunk for the observation at t is handed over at t + delay_s; in between and afterwards ChunkExecutor
     and ConstraintEnforcer do at every millisecond what they do in a ControlLoop.

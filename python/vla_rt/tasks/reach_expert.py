@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ class ReachExpertConfig:
     """How fast the expert moves.
 
     Attributes:
+        max_speed: Of the tool [m/s].
+        gain: Tool velocity per distance to the goal, where that is less than `max_speed` [1/s].
+        posture_gain: Joint velocity per distance to the rest posture, in the null space [1/s].
         time_constant_s: With which the reference's velocity follows the inverse kinematics [s].
         velocity_fraction: Share of the joints' velocity limits it uses.
         acceleration_fraction: Share of the joints' acceleration limits it uses.
@@ -29,7 +33,10 @@ class ReachExpertConfig:
         max_acceleration: Joint acceleration limits (N) [rad/s^2].
     """
 
-    time_constant_s: float = 0.06
+    max_speed: float = 0.45
+    gain: float = 5.0
+    posture_gain: float = 2.0
+    time_constant_s: float = 0.1
     velocity_fraction: float = 0.8
     acceleration_fraction: float = 0.6
     max_velocity: tuple[float, ...] = tuple(PANDA_MAX_VELOCITY.tolist())
@@ -37,7 +44,9 @@ class ReachExpertConfig:
 
     def validate(self) -> None:
         """Raises ConfigError naming the first field that is out of its bounds."""
-        require(self.time_constant_s > 0, "time_constant_s", self.time_constant_s, "must be > 0")
+        for name in ("max_speed", "gain", "posture_gain", "time_constant_s"):
+            value = getattr(self, name)
+            require(math.isfinite(value) and value > 0, name, value, "must be finite and > 0")
         for name in ("velocity_fraction", "acceleration_fraction"):
             require(0 < getattr(self, name) <= 1, name, getattr(self, name), "must be in (0, 1]")
         for name in ("max_velocity", "max_acceleration"):
@@ -71,6 +80,7 @@ class ReachExpert:
                 f"the arm has {kinematics.num_joints} joints",
             )
         self._kinematics = kinematics
+        self._gains = (config.gain, config.max_speed, config.posture_gain)
         self._time_constant = config.time_constant_s
         self._max_velocity = config.velocity_fraction * np.array(config.max_velocity)
         self._max_acceleration = config.acceleration_fraction * np.array(config.max_acceleration)
@@ -99,7 +109,7 @@ class ReachExpert:
         self.position = self.position + 0.5 * dt * (old + self.velocity)
 
     def _wish(self) -> _Array:
-        wish = self._kinematics.velocity(self.position, self._goal, self._posture)
+        wish = self._kinematics.velocity(self.position, self._goal, self._posture, *self._gains)
         return wish / max(1.0, float((np.abs(wish) / self._max_velocity).max()))
 
     def plan(

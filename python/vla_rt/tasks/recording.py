@@ -50,7 +50,7 @@ class RecordingConfig:
     horizon: int = 16
     seed: int = 0
     start_noise: float = 0.2
-    noise: float = 0.1
+    noise: float = 0.08
     task: ReachConfig = field(default_factory=lambda: ReachConfig(tolerance=0.012, dwell_s=0.3))
     expert: ReachExpertConfig = field(default_factory=ReachExpertConfig)
     model_path: str | Path | None = None
