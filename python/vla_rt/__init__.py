@@ -28,12 +28,16 @@ from vla_rt._core import (
     Kinematics,
     ModelError,
     Normalizer,
+    Policy,
+    PolicySpec,
     RealtimeError,
     Status,
     VlaRtError,
     __version__,
     steady_now_ns,
 )
+from vla_rt.export import export_policy
+from vla_rt.package import load_policy
 from vla_rt.stats import load_stats
 
 if TYPE_CHECKING:
@@ -59,11 +63,15 @@ __all__ = [
     "Kinematics",
     "ModelError",
     "Normalizer",
+    "Policy",
+    "PolicySpec",
     "RealtimeError",
     "Status",
     "VlaRtError",
     "__version__",
     "datasets",
+    "export_policy",
+    "load_policy",
     "load_stats",
     "plots",
     "policies",

@@ -9,6 +9,7 @@ void bind_action_space(pybind11::module_& m);
 void bind_normalizer(pybind11::module_& m);  // part of action_space
 void bind_inference(pybind11::module_& m);
 void bind_sampling(pybind11::module_& m);
+void bind_package(pybind11::module_& m);
 void bind_rt(pybind11::module_& m);
 void bind_kinematics(pybind11::module_& m);
 void bind_constraints(pybind11::module_& m);

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   bind_action_space(m);
   bind_inference(m);
   bind_sampling(m);
+  bind_package(m);
   bind_rt(m);
   bind_kinematics(m);
   bind_constraints(m);

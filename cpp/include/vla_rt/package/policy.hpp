@@ -1,0 +1,55 @@
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "vla_rt/core/action_chunk.hpp"
+#include "vla_rt/core/api.hpp"
+#include "vla_rt/core/observation.hpp"
+#include "vla_rt/inference/model.hpp"
+#include "vla_rt/package/policy_spec.hpp"
+#include "vla_rt/sampling/noise.hpp"
+
+namespace vla_rt {
+
+/// A policy package ready to act: raw observation in, raw action chunk out; normalised inside.
+///
+/// Real-time: no (what the backend does); apart from the backend, `sample` allocates nothing.
+/// Thread: any; calls from several threads take turns.
+class VLA_RT_API Policy {
+ public:
+  /// Opens the package in `folder` with the named backend, or with the first of native and torchscript that
+  /// the package has and this process knows (other backends only when named).
+  /// Throws FormatError for a package that is not what it should be, ModelError when no backend can run it.
+  [[nodiscard]] static std::unique_ptr<Policy> load(const std::filesystem::path& folder,
+                                                    const std::string& backend = "");
+
+  /// A policy over a network of the caller's own. Throws FormatError for a spec that no package may hold,
+  /// ConfigError when the network does not fit it.
+  Policy(PolicySpec spec, std::unique_ptr<Model> model);
+  ~Policy();
+  Policy(const Policy&) = delete;
+  Policy& operator=(const Policy&) = delete;
+
+  [[nodiscard]] const PolicySpec& spec() const noexcept;
+  /// "native", "torchscript", ...
+  [[nodiscard]] const std::string& backend() const noexcept;
+
+  /// Samples the chunk that answers `observation`, which holds at least the features of the spec: float32
+  /// (whole numbers are converted), for an image also uint8 (H,W,C). Row 0 is the action for the
+  /// observation's time. Fills horizon, action_dim, start_time_ns, period_ns and the rows of `chunk`.
+  ///
+  /// `source` (a seed, a chunk counter) gives the noise; `noise` (T*D, normalised units) replaces the initial
+  /// one, `step_noise` (K*T*D) what a stochastic sampler adds; both may be empty.
+  /// Throws ConfigError naming feature and index for a feature that is missing, has another shape or type, or
+  /// holds NaN or infinity; ModelError when the network fails or answers NaN. `chunk` is untouched then.
+  void sample(const Observation& observation, const NoiseSource& source, ActionChunk& chunk,
+              std::span<const float> noise = {}, std::span<const float> step_noise = {});
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vla_rt

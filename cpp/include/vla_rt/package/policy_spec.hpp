@@ -1,0 +1,82 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "vla_rt/action_space/action_space_spec.hpp"
+#include "vla_rt/action_space/normalizer_spec.hpp"
+#include "vla_rt/core/api.hpp"
+#include "vla_rt/core/tensor.hpp"
+#include "vla_rt/sampling/flow_matching_sampler.hpp"
+#include "vla_rt/sampling/sampler.hpp"
+
+namespace vla_rt {
+
+/// What a feature of an observation is.
+enum class FeatureKind : std::uint8_t {
+  State,  ///< numbers
+  Image,  ///< float32 (C,H,W) in [0,1]; uint8 (H,W,C) is converted
+};
+
+/// "state", "image".
+[[nodiscard]] VLA_RT_API const char* to_string(FeatureKind kind) noexcept;
+
+/// One input of a policy.
+struct FeatureSpec {
+  FeatureKind kind = FeatureKind::State;
+  TensorSpec tensor;          ///< name, element type and shape that the network takes
+  NormalizerSpec normalizer;  ///< of float32 features: per value, per last axis, or per channel of an image
+
+  [[nodiscard]] bool operator==(const FeatureSpec&) const = default;
+};
+
+/// Options of the sampler that turns a policy's network into actions.
+using SamplerSpec = std::variant<FlowMatchingOptions>;
+/// Throws ConfigError for options out of their bounds.
+[[nodiscard]] VLA_RT_API std::unique_ptr<const Sampler> make_sampler(const SamplerSpec& spec);
+
+/// Everything a policy package says about itself: the contents of its `policy.json`.
+struct PolicySpec {
+  static constexpr int kSchemaVersion = 1;
+
+  std::string kind;                             ///< family of the policy: "flow_matching", ...
+  int horizon = 0;                              ///< T
+  int action_dim = 0;                           ///< D
+  int execution_horizon = 0;                    ///< rows to execute before the next chunk is due, 1..T
+  int n_obs_steps = 1;                          ///< observations the policy looks back on; 1
+  double period_s = 0;                          ///< time between two rows
+  std::string precision;                        ///< "float32"
+  std::vector<FeatureSpec> observation;         ///< inputs, in the order of the network
+  NormalizerSpec action_normalizer;             ///< D statistics
+  std::optional<ActionSpaceSpec> action_space;  ///< what the D numbers mean, where that was said
+  SamplerSpec sampler;
+  std::vector<std::string> backends;                                ///< that the package has a network for
+  std::map<std::string, std::int64_t> files;                        ///< name -> bytes, beside policy.json
+  std::map<std::string, std::variant<double, std::string>> checks;  ///< what was verified at export
+
+  [[nodiscard]] bool operator==(const PolicySpec&) const = default;
+};
+
+/// Reads the text of a `policy.json`, whoever wrote it: every field is required, checked and bounded.
+/// Throws FormatError naming the field as a JSON pointer ("policy.json#/observation/0/shape/1") for text that
+/// is not JSON, a missing, unknown or repeated field, a wrong type, a number out of its bounds, or another
+/// schema version.
+[[nodiscard]] VLA_RT_API PolicySpec parse_policy_spec(std::string_view text);
+
+/// Reads `folder/policy.json` and checks that the files it lists are there in the size it says.
+/// Throws FormatError as `parse_policy_spec`, and for a file that is missing, cut or longer.
+[[nodiscard]] VLA_RT_API PolicySpec read_policy_spec(const std::filesystem::path& folder);
+
+/// The text that `parse_policy_spec` reads back as an equal spec.
+[[nodiscard]] VLA_RT_API std::string to_json(const PolicySpec& spec);
+/// The parts that an exporter fills in: objects as `policy.json` holds them.
+[[nodiscard]] VLA_RT_API std::string to_json(const NormalizerSpec& spec);
+[[nodiscard]] VLA_RT_API std::string to_json(const ActionSpaceSpec& spec);
+
+}  // namespace vla_rt

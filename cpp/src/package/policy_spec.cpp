@@ -1,0 +1,191 @@
+#include "vla_rt/package/policy_spec.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "package/spec_json.hpp"
+#include "vla_rt/action_space/action_space.hpp"
+#include "vla_rt/core/capacity.hpp"
+#include "vla_rt/core/errors.hpp"
+
+namespace vla_rt {
+namespace {
+
+constexpr const char* kFile = "policy.json";
+constexpr std::uintmax_t kMaxFileSize = 16 << 20;
+constexpr std::size_t kMaxFeatures = 64, kMaxRank = 6, kMaxEntries = 64;
+constexpr std::int64_t kMaxElements = 1 << 26;
+
+FeatureSpec read_feature(const JsonField& field) {
+  field.require_keys({"name", "kind", "dtype", "shape", "normalizer"});
+  FeatureSpec feature;
+  feature.tensor.name = field.at("name").text();
+  feature.kind =
+      field.at("kind").word({"state", "image"}) == "image" ? FeatureKind::Image : FeatureKind::State;
+  const JsonField dtype = field.at("dtype");
+  feature.tensor.dtype = dtype_from_string(dtype.word({"float32", "int64", "uint8"}), dtype.path());
+  const JsonField shape = field.at("shape");
+  std::int64_t elements = 1;
+  for (const JsonField& extent : shape.elements(1, kMaxRank)) {
+    feature.tensor.shape.push_back(extent.integer(1, kMaxElements));
+    elements *= feature.tensor.shape.back();
+    if (elements > kMaxElements)
+      shape.fail("must have at most " + std::to_string(kMaxElements) + " elements");
+  }
+  const bool image = feature.kind == FeatureKind::Image;
+  if (image && feature.tensor.dtype != DType::Float32) dtype.fail("must be float32 for an image");
+  if (image && feature.tensor.shape.size() != 3) shape.fail("must be (C, H, W) for an image");
+
+  const JsonField normalizer = field.at("normalizer");
+  feature.normalizer = read_normalizer(normalizer);
+  if (feature.tensor.dtype != DType::Float32 && feature.normalizer.mode != NormalizationMode::Identity)
+    normalizer.fail("must have mode identity for a feature that is not float32");
+  const std::int64_t per_axis = image ? feature.tensor.shape.front() : feature.tensor.shape.back();
+  if (const int d = feature.normalizer.dimension(); d != 0 && d != per_axis && (image || d != elements))
+    normalizer.fail("has statistics for " + std::to_string(d) + " values, which the shape does not fit");
+  return feature;
+}
+
+std::vector<FeatureSpec> read_observation(const JsonField& field) {
+  std::vector<FeatureSpec> observation;
+  for (const JsonField& entry : field.elements(1, kMaxFeatures)) {
+    FeatureSpec feature = read_feature(entry);
+    for (const FeatureSpec& other : observation)
+      if (other.tensor.name == feature.tensor.name) entry.at("name").fail("occurs twice");
+    observation.push_back(std::move(feature));
+  }
+  return observation;
+}
+
+bool is_plain_file_name(const std::string& name) {
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  return std::ranges::all_of(name, is_allowed) && name.front() != '.' && name != kFile;
+}
+
+void read_inventory(const JsonField& root, PolicySpec& spec) {
+  for (const JsonField& field : root.at("backends").elements(1, kMaxEntries)) {
+    const std::string name = field.text();
+    if (std::ranges::count(spec.backends, name) > 0) field.fail("occurs twice");
+    spec.backends.push_back(name);
+  }
+  for (const auto& [name, field] : root.at("files").members(kMaxEntries)) {
+    if (!is_plain_file_name(name)) field.fail("must be named by letters, digits, '.', '_' and '-' alone");
+    spec.files[name] = field.integer(0, INT64_MAX);
+  }
+  for (const auto& [name, field] : root.at("checks").members(kMaxEntries)) {
+    if (field.is_number()) {
+      spec.checks[name] = field.number();
+    } else {
+      spec.checks[name] = field.text();
+    }
+  }
+}
+
+void check_files(const PolicySpec& spec, const std::filesystem::path& folder) {
+  std::error_code error;
+  for (const auto& [name, bytes] : spec.files) {
+    const std::string field = std::string(kFile) + "#/files/" + name;
+    if (!std::filesystem::is_regular_file(folder / name, error))
+      throw FormatError(field, "", "the file is missing");
+    const std::uintmax_t actual = std::filesystem::file_size(folder / name, error);
+    if (error || actual != static_cast<std::uintmax_t>(bytes))
+      throw FormatError(field, std::to_string(actual) + " bytes",
+                        "the file must have " + std::to_string(bytes));
+  }
+}
+
+}  // namespace
+
+const char* to_string(FeatureKind kind) noexcept { return kind == FeatureKind::Image ? "image" : "state"; }
+
+std::unique_ptr<const Sampler> make_sampler(const SamplerSpec& spec) {
+  return std::make_unique<FlowMatchingSampler>(std::get<FlowMatchingOptions>(spec));
+}
+
+PolicySpec parse_policy_spec(std::string_view text) {
+  const Json json = parse_json(text, kFile);
+  const JsonField root(json, std::string(kFile) + "#");
+  (void)root.at("schema_version").integer(PolicySpec::kSchemaVersion, PolicySpec::kSchemaVersion);
+  root.require_keys({"schema_version", "kind", "horizon", "action_dim", "execution_horizon", "n_obs_steps",
+                     "period_s", "precision", "observation", "action_normalizer", "action_space", "sampler",
+                     "backends", "files", "checks"});
+  PolicySpec spec;
+  spec.kind = root.at("kind").text();
+  spec.horizon = static_cast<int>(root.at("horizon").integer(1, kMaxHorizon));
+  spec.action_dim = static_cast<int>(root.at("action_dim").integer(1, kMaxActionDim));
+  spec.execution_horizon = static_cast<int>(root.at("execution_horizon").integer(1, spec.horizon));
+  spec.n_obs_steps = static_cast<int>(root.at("n_obs_steps").integer(1, 1));
+  spec.period_s = root.at("period_s").number();
+  if (!(spec.period_s >= 1e-6 && spec.period_s <= 3600))
+    root.at("period_s").fail("must be in [1e-6, 3600] s");
+  spec.precision = root.at("precision").word({"float32"});
+  spec.observation = read_observation(root.at("observation"));
+
+  const JsonField normalizer = root.at("action_normalizer");
+  spec.action_normalizer = read_normalizer(normalizer);
+  const std::string must_fit = ", must be action_dim = " + std::to_string(spec.action_dim);
+  if (const int d = spec.action_normalizer.dimension(); d != 0 && d != spec.action_dim)
+    normalizer.fail("has statistics for " + std::to_string(d) + " values" + must_fit);
+  if (const JsonField space = root.at("action_space"); !space.is_null()) {
+    spec.action_space = read_action_space(space);
+    if (const int d = ActionSpace::make(*spec.action_space)->dimension(); d != spec.action_dim)
+      space.fail("has dimension " + std::to_string(d) + must_fit);
+  }
+  spec.sampler = read_sampler(root.at("sampler"));
+  read_inventory(root, spec);
+  return spec;
+}
+
+PolicySpec read_policy_spec(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / kFile;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error))
+    throw FormatError(file.string(), "", "is missing: this is not a policy package");
+  const std::uintmax_t size = std::filesystem::file_size(file, error);
+  if (error || size > kMaxFileSize)
+    throw FormatError(file.string(), std::to_string(size) + " bytes", "must have at most 16 MiB");
+  std::ifstream in(file, std::ios::binary);
+  std::string text(size, '\0');
+  if (!in.read(text.data(), static_cast<std::streamsize>(size)))
+    throw FormatError(file.string(), "", "cannot be read");
+  PolicySpec spec = parse_policy_spec(text);
+  check_files(spec, folder);
+  return spec;
+}
+
+std::string to_json(const PolicySpec& spec) {
+  Json observation = Json::array();
+  for (const FeatureSpec& feature : spec.observation)
+    observation.push_back({{"name", feature.tensor.name},
+                           {"kind", to_string(feature.kind)},
+                           {"dtype", to_string(feature.tensor.dtype)},
+                           {"shape", feature.tensor.shape},
+                           {"normalizer", json_of(feature.normalizer)}});
+  Json files = Json::object();
+  for (const auto& [name, bytes] : spec.files) files[name] = bytes;
+  Json checks = Json::object();
+  for (const auto& [name, value] : spec.checks)
+    std::visit([&, &key = name](const auto& v) { checks[key] = v; }, value);
+  const Json json{{"schema_version", PolicySpec::kSchemaVersion},
+                  {"kind", spec.kind},
+                  {"horizon", spec.horizon},
+                  {"action_dim", spec.action_dim},
+                  {"execution_horizon", spec.execution_horizon},
+                  {"n_obs_steps", spec.n_obs_steps},
+                  {"period_s", spec.period_s},
+                  {"precision", spec.precision},
+                  {"observation", std::move(observation)},
+                  {"action_normalizer", json_of(spec.action_normalizer)},
+                  {"action_space", spec.action_space ? json_of(*spec.action_space) : Json()},
+                  {"sampler", json_of(spec.sampler)},
+                  {"backends", spec.backends},
+                  {"files", std::move(files)},
+                  {"checks", std::move(checks)}};
+  return json.dump(2);
+}
+
+}  // namespace vla_rt

@@ -1,0 +1,19 @@
+#pragma once
+#include "package/json_field.hpp"
+#include "vla_rt/package/policy_spec.hpp"
+
+namespace vla_rt {
+
+// Each pair writes and reads one part of `policy.json`; reading what was written gives an equal value.
+// Readers throw FormatError.
+
+[[nodiscard]] Json json_of(const NormalizerSpec& spec);
+[[nodiscard]] NormalizerSpec read_normalizer(const JsonField& field);
+
+[[nodiscard]] Json json_of(const ActionSpaceSpec& spec);
+[[nodiscard]] ActionSpaceSpec read_action_space(const JsonField& field);
+
+[[nodiscard]] Json json_of(const SamplerSpec& spec);
+[[nodiscard]] SamplerSpec read_sampler(const JsonField& field);
+
+}  // namespace vla_rt

@@ -1,0 +1,95 @@
+"""The reference that an exported package is compared with: the same chunk, computed by the eager policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vla_rt import samplers
+from vla_rt._core import Normalizer, PolicySpec
+from vla_rt.export.protocol import ExportablePolicy
+from vla_rt.export.torchscript import cpu_copy
+
+_SAMPLERS = {"flow_matching": samplers.FlowMatchingSampler}
+
+
+def normalizer_of(stored: dict[str, Any]) -> Normalizer:
+    """The normaliser of its description in `policy.json`."""
+    return Normalizer(**stored)
+
+
+def sampler_of(spec: PolicySpec) -> samplers.Sampler:
+    """The sampler that a package names."""
+    options = dict(spec.sampler)
+    return _SAMPLERS[options.pop("type")](**options)
+
+
+class EagerPolicy:
+    """`policy` run step by step in PyTorch, with the description in the package around it.
+
+    Args:
+        policy: The policy that was exported.
+        spec: What its package says.
+    """
+
+    def __init__(self, policy: ExportablePolicy, spec: PolicySpec) -> None:
+        self._policy = cpu_copy(policy)
+        self._spec = spec
+        stored = spec.to_dict()
+        self._features = stored["observation"]
+        self._normalizers = [normalizer_of(feature["normalizer"]) for feature in self._features]
+        self._action_normalizer = normalizer_of(stored["action_normalizer"])
+        self._sampler = sampler_of(spec)
+
+    def random_inputs(self, seed: int) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
+        """A raw observation whose normalised values are standard normal, and noise (T, D)."""
+        rng = np.random.default_rng(seed)
+        observation: dict[str, NDArray[Any]] = {}
+        for feature, normalizer in zip(self._features, self._normalizers, strict=True):
+            shape = tuple(feature["shape"])
+            if feature["dtype"] != "float32":
+                observation[feature["name"]] = np.zeros(shape, dtype=feature["dtype"])
+                continue
+            values = rng.normal(size=shape)
+            flat = _per_value(values, feature["kind"], normalizer)
+            raw = normalizer.denormalize(flat)
+            observation[feature["name"]] = _restored(raw, shape, feature["kind"]).astype(np.float32)
+        return observation, rng.normal(size=(self._spec.horizon, self._spec.action_dim)).astype(np.float32)
+
+    def sample(self, observation: dict[str, NDArray[Any]], noise: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Normalised actions (T, D)."""
+        inputs = []
+        for feature, normalizer in zip(self._features, self._normalizers, strict=True):
+            raw = observation[feature["name"]]
+            if feature["dtype"] == "float32":
+                flat = normalizer.normalize(_per_value(raw, feature["kind"], normalizer))
+                raw = _restored(flat, raw.shape, feature["kind"]).astype(np.float32)
+            inputs.append(torch.from_numpy(raw)[None])
+        with torch.inference_mode():
+            context = self._policy.encode(*inputs)
+
+            def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:
+                answer = self._policy.step(torch.from_numpy(x), torch.full((1,), float(t)), context)
+                result: NDArray[np.float32] = answer.numpy()
+                return result
+
+            x = self._sampler.sample(denoiser, noise[None])[0]
+        return self.normalized(self._action_normalizer.denormalize(x))
+
+    def normalized(self, actions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Raw actions (T, D) in normalised units."""
+        return self._action_normalizer.normalize(actions)
+
+
+def _per_value(values: NDArray[Any], kind: str, normalizer: Normalizer) -> NDArray[Any]:
+    """The layout in which the normaliser's dimension is the last axis."""
+    if kind == "image":
+        return np.moveaxis(values, 0, -1)
+    return values.reshape(-1) if normalizer.dimension == values.size else values
+
+
+def _restored(values: NDArray[Any], shape: tuple[int, ...], kind: str) -> NDArray[Any]:
+    return np.moveaxis(values, -1, 0) if kind == "image" else values.reshape(shape)

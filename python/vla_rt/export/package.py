@@ -1,0 +1,227 @@
+"""Writes policy packages: network, `policy.json`, and the proof that both say what the eager policy says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vla_rt import _backends, _core
+from vla_rt._core import ConfigError, ModelError, Normalizer, Policy
+from vla_rt.export.protocol import ExportablePolicy, ExportConfig, Feature
+
+#: Backends that a policy can be exported to.
+BACKENDS = ("torchscript",)
+#: Largest difference from the eager policy, in normalised units relative to the largest normalised action.
+TOLERANCE = 1e-4
+_CHECKED_SAMPLES = 4
+
+
+def export_policy(
+    policy: ExportablePolicy,
+    path: str | os.PathLike[str],
+    backends: Sequence[str] | str | None = None,
+    precision: str = "float32",
+    normalizer: Normalizer | Mapping[str, Normalizer] | None = None,
+    action_space: Any = None,
+    period_s: float | None = None,
+    observation_spec: Sequence[Feature] | None = None,
+) -> Path:
+    """Writes `policy` as a policy package, compares it with the eager policy, and only then puts it in place.
+
+    Args:
+        policy: A module that fulfils `ExportablePolicy`; it is not changed.
+        path: Folder to write. An existing package there is replaced, anything else is not touched.
+        backends: Which networks to write: `torchscript`. None means every one that this build has.
+        precision: `float32`.
+        normalizer: That of the action, or a mapping of feature names and "action"; None takes
+            `policy.normalizers`.
+        action_space: What the D numbers of an action mean; None takes `policy.config.action_space` where there
+            is one and otherwise leaves it unsaid.
+        period_s: Time between two rows [s]; None takes `policy.config.period_s`.
+        observation_spec: (name, shape, dtype) of the inputs in order; None takes `policy.config.observation`.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ConfigError: The policy lacks a part of the protocol, something does not fit, or `path` holds something
+            that is no package.
+        ModelError: A backend is not available, the policy cannot be traced, or the package answers
+            differently.
+    """
+    target = Path(path)
+    _require_replaceable(target)
+    if not isinstance(policy, ExportablePolicy):
+        missing = [
+            n for n in ("config", "normalizers", "sampler_spec", "encode", "step") if not hasattr(policy, n)
+        ]
+        raise ConfigError(f"policy = {type(policy).__name__}: has no {', '.join(missing)}")
+    names = _backend_names(backends)
+    if precision != "float32":
+        raise ModelError(f"precision = {precision}: the backends of this build compute in float32")
+    spec = _spec(policy, normalizer, action_space, period_s, observation_spec)
+    spec["precision"] = precision
+    spec["backends"] = list(names)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        from vla_rt.export import torchscript
+
+        torchscript.save(policy, draft)
+        spec["files"] = {torchscript.FILE: (draft / torchscript.FILE).stat().st_size}
+        _write(draft, spec)
+        spec["checks"] = _verify(policy, draft, names)
+        _write(draft, spec)
+        draft.chmod(0o755)
+        _put_in_place(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return target
+
+
+def _backend_names(backends: Sequence[str] | str | None) -> tuple[str, ...]:
+    if backends is None:
+        names = tuple(name for name in BACKENDS if name in _backends.available())
+        if not names:
+            raise ModelError(_backends.torch_problem() or "this build has no backend to export to")
+        return names
+    names = (backends,) if isinstance(backends, str) else tuple(dict.fromkeys(backends))
+    if not names:
+        raise ConfigError("backends = (): needs at least one")
+    for name in names:
+        if name not in BACKENDS:
+            raise ModelError(f"backend = {name}: this build exports to {', '.join(BACKENDS)}")
+        _backends.open_backend(name)
+    return names
+
+
+def _spec(
+    policy: ExportablePolicy,
+    normalizer: Normalizer | Mapping[str, Normalizer] | None,
+    action_space: Any,
+    period_s: float | None,
+    observation_spec: Sequence[Feature] | None,
+) -> dict[str, Any]:
+    config = policy.config
+    if not isinstance(config, ExportConfig):
+        fields = ("horizon", "action_dim", "period_s", "execution_horizon", "observation")
+        missing = [name for name in fields if not hasattr(config, name)]
+        raise ConfigError(f"policy.config: has no {', '.join(missing)}")
+    normalizers = dict(policy.normalizers)
+    if isinstance(normalizer, Normalizer):
+        normalizers["action"] = normalizer
+    elif normalizer is not None:
+        normalizers |= normalizer
+    if action_space is None:
+        action_space = getattr(config, "action_space", None)
+    features = config.observation if observation_spec is None else observation_spec
+    identity = Normalizer("identity")
+    return {
+        "schema_version": 1,
+        "kind": _kind(policy),
+        "horizon": config.horizon,
+        "action_dim": config.action_dim,
+        "execution_horizon": config.execution_horizon,
+        "n_obs_steps": 1,
+        "period_s": config.period_s if period_s is None else period_s,
+        "observation": [
+            {
+                "name": name,
+                "kind": _feature_kind(name, tuple(shape)),
+                "dtype": dtype,
+                "shape": list(shape),
+                "normalizer": _core.normalizer_dict(normalizers.get(name, identity)),
+            }
+            for name, shape, dtype in features
+        ],
+        "action_normalizer": _core.normalizer_dict(normalizers.get("action", identity)),
+        "action_space": None if action_space is None else _core.action_space_dict(action_space),
+        "sampler": policy.sampler_spec(),
+        "files": {},
+        "checks": {},
+    }
+
+
+def _kind(policy: object) -> str:
+    """`FlowMatchingPolicy` is "flow_matching"."""
+    name = type(policy).__name__.removesuffix("Policy") or type(policy).__name__
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _feature_kind(name: str, shape: tuple[int, ...]) -> str:
+    return "image" if len(shape) == 3 and "image" in name else "state"
+
+
+def _write(folder: Path, spec: Mapping[str, Any]) -> None:
+    try:
+        text = json.dumps(spec, indent=2, allow_nan=False)
+        _core.parse_policy_spec(text)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the policy's description cannot be stored: {error}") from error
+    except _core.FormatError as error:
+        raise ConfigError(str(error).replace("policy.json#/", "", 1)) from error
+    (folder / "policy.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _verify(policy: ExportablePolicy, folder: Path, backends: Sequence[str]) -> dict[str, Any]:
+    """Largest error of the package against the eager policy over random observations and noise."""
+    checks: dict[str, Any] = {
+        "vla_rt": _core.__version__,
+        "samples": _CHECKED_SAMPLES,
+        "tolerance": TOLERANCE,
+    }
+    if "torchscript" in backends:
+        checks["torch"] = _core.TORCH_VERSION
+    from vla_rt.export.eager import EagerPolicy
+
+    eager = EagerPolicy(policy, _core.read_policy_spec(folder))
+    for backend in backends:
+        _backends.open_backend(backend)
+        package = Policy.load(folder, backend)
+        worst = 0.0
+        for seed in range(_CHECKED_SAMPLES):
+            observation, noise = eager.random_inputs(seed)
+            expected = eager.sample(observation, noise)
+            actual = eager.normalized(package.sample(observation, noise=noise))
+            scale = max(1.0, float(np.abs(expected).max()))
+            worst = max(worst, float(np.abs(actual - expected).max()) / scale)
+        if not worst <= TOLERANCE:
+            raise ModelError(
+                f"backend = {backend}: the exported network differs from the policy by {worst:.2g} of the "
+                f"largest action, must be at most {TOLERANCE:g}; do encode or step branch on values, or draw "
+                "random numbers?"
+            )
+        checks[f"{backend}_max_error"] = worst
+    return checks
+
+
+def _require_replaceable(target: Path) -> None:
+    if not target.exists() and not target.is_symlink():
+        return
+    if target.is_dir() and ((target / "policy.json").is_file() or not any(target.iterdir())):
+        return
+    raise ConfigError(f"path = {target}: exists and is not a policy package")
+
+
+def _put_in_place(draft: Path, target: Path) -> None:
+    """Renames `draft` to `target`; a package that was there is moved away first and deleted last."""
+    for file in draft.iterdir():
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
+    if not target.exists():
+        draft.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        target.rename(old / "package")
+        draft.rename(target)
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

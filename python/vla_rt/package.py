@@ -1,0 +1,41 @@
+"""Opens policy packages."""
+
+from __future__ import annotations
+
+import os
+
+from vla_rt import _backends
+from vla_rt._core import ModelError, Policy, read_policy_spec
+
+
+def load_policy(path: str | os.PathLike[str], backend: str | None = None) -> Policy:
+    """Opens a policy package.
+
+    A TorchScript network is a program: open only packages you trust.
+
+    Args:
+        path: Folder of the package.
+        backend: Which of its networks to run; None takes the first of native and torchscript that the package
+            has and this installation can run.
+
+    Returns:
+        The policy: `.sample(observation, seed=0, noise=None, step_noise=None)`, `.spec`, `.benchmark(n)`.
+
+    Raises:
+        FormatError: Not a policy package, or one that is damaged; the field is named.
+        ModelError: The backend is not part of this installation or of the package; the message says why.
+    """
+    spec = read_policy_spec(path)
+    if backend is None:
+        choices = [name for name in _backends.PREFERRED if name in spec.backends]
+        backend = next((name for name in choices if name in _backends.available()), None)
+        if backend is None:
+            if choices:
+                _backends.open_backend(choices[0])  # raises with the reason
+            raise ModelError(
+                f"backend: the package has {', '.join(spec.backends)}; name one of them to open it"
+            )
+    elif backend not in spec.backends:
+        raise ModelError(f"backend = {backend}: the package has {', '.join(spec.backends)}")
+    _backends.open_backend(backend)
+    return Policy.load(path, backend)

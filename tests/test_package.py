@@ -1,0 +1,289 @@
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vla_rt as vr
+from vla_rt import _core
+
+if _core.TORCH_VERSION is None:
+    pytest.skip("built without torch", allow_module_level=True)
+
+import torch
+
+from exportable import OBSERVATION, TinyConfig, TinyPolicy, torch_loop
+from vla_rt import _backends
+
+
+@pytest.fixture(scope="module")
+def policy() -> TinyPolicy:
+    return TinyPolicy()
+
+
+@pytest.fixture(scope="module")
+def package(policy: TinyPolicy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return vr.export_policy(policy, tmp_path_factory.mktemp("packages") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def loaded(package: Path) -> vr.Policy:
+    return vr.load_policy(package)
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(4, 2))
+
+
+@pytest.mark.parametrize("noise_at", [0, 1])
+def test_cpp_loop_equals_the_same_loop_in_pytorch(tmp_path: Path, noise_at: int) -> None:
+    tiny = TinyPolicy(TinyConfig(noise_at=noise_at), seed=3)
+    p = vr.load_policy(vr.export_policy(tiny, tmp_path / "p"))
+    for seed in range(5):
+        actions = p.sample(OBSERVATION, noise=noise(seed))
+        assert actions.shape == (4, 2)
+        assert actions.dtype == np.float64
+        np.testing.assert_allclose(actions, torch_loop(tiny, OBSERVATION, noise(seed)), rtol=0, atol=1e-5)
+
+
+def test_every_input_matters(loaded: vr.Policy) -> None:
+    base = loaded.sample(OBSERVATION)
+    for name, value in (("observation.state", [0.3, -1.0, 2.1]), ("goal", [[0, 0], [0, 0]]), ("task", [1])):
+        assert np.abs(loaded.sample({**OBSERVATION, name: value}) - base).max() > 1e-4
+
+
+def test_seeds_reproduce_bit_exactly(package: Path, loaded: vr.Policy) -> None:
+    a = loaded.sample(OBSERVATION, seed=7)
+    assert np.array_equal(a, vr.load_policy(package).sample(OBSERVATION, seed=7))
+    assert np.array_equal(a, loaded.sample(OBSERVATION, noise=vr.samplers.noise(7, 0, 0, (4, 2))))
+    assert not np.array_equal(a, loaded.sample(OBSERVATION, seed=8))
+
+
+def test_layouts_and_types_are_converted(loaded: vr.Policy) -> None:
+    base = loaded.sample(OBSERVATION)
+    other = {
+        "observation.state": np.array([0.3, 9, -1.0, 9, 2.0, 9], dtype=np.float32)[::2],
+        "goal": np.asfortranarray(OBSERVATION["goal"]),
+        "task": np.array([2], dtype=np.int32),
+        "ignored": "text",
+    }
+    assert np.array_equal(loaded.sample(other), base)
+
+
+def test_spec(loaded: vr.Policy) -> None:
+    spec = loaded.spec
+    assert (spec.kind, spec.horizon, spec.action_dim, spec.execution_horizon) == ("tiny", 4, 2, 2)
+    assert spec.period_s == 0.05
+    assert [tuple(f) for f in spec.observation] == list(TinyConfig().observation)
+    assert spec.sampler == {"type": "flow_matching", "num_steps": 5, "solver": "heun", "noise_at": 0}
+    assert spec.backends == ["torchscript"]
+    assert spec.checks["torchscript_max_error"] <= 1e-5
+    assert _core.parse_policy_spec(json.dumps(spec.to_dict())) == spec
+    assert loaded.backend == "torchscript"
+
+
+def test_benchmark(loaded: vr.Policy) -> None:
+    result = loaded.benchmark(50)
+    assert result["n"] == 50
+    assert 0 < result["p50_us"] <= result["p99_us"] <= result["p999_us"] <= result["max_us"]
+    for n in (0, -1):
+        with pytest.raises(vr.ConfigError):
+            loaded.benchmark(n)
+
+
+BAD_OBSERVATIONS = {
+    "missing": ({"goal": None}, "goal"),
+    "shape": ({"goal": np.zeros(4)}, "goal"),
+    "transposed": ({"observation.state": np.zeros((3, 1))}, "observation.state"),
+    "nan": ({"observation.state": [0, np.nan, 0]}, "observation.state[1]"),
+    "inf": ({"goal": [[0, 0], [0, -np.inf]]}, "goal[3]"),
+    "float for int": ({"task": [1.5]}, "task"),
+    "text": ({"goal": "left"}, "goal"),
+    "ragged": ({"goal": [[0], [0, 0]]}, "goal"),
+    "complex": ({"goal": np.zeros((2, 2), dtype=complex)}, "goal"),
+    "object": ({"goal": object()}, "goal"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_OBSERVATIONS)
+def test_bad_observations_name_feature_and_index(loaded: vr.Policy, case: str) -> None:
+    change, field = BAD_OBSERVATIONS[case]
+    observation = {k: v for k, v in {**OBSERVATION, **change}.items() if v is not None}
+    with pytest.raises(vr.ConfigError) as error:
+        loaded.sample(observation)
+    assert error.value.name == field
+    loaded.sample(OBSERVATION)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"noise": np.zeros((2, 4))}, "noise"),
+        ({"noise": np.full((4, 2), np.nan)}, "noise[0, 0]"),
+        ({"step_noise": np.zeros((4, 4, 2))}, "step_noise"),
+        ({"seed": -1}, "seed"),
+        ({"seed": "a"}, "seed"),
+    ],
+)
+def test_bad_arguments(loaded: vr.Policy, arguments: dict, field: str) -> None:
+    with pytest.raises(vr.ConfigError) as error:
+        loaded.sample(OBSERVATION, **arguments)
+    assert error.value.name == field
+    loaded.sample(OBSERVATION, step_noise=np.zeros((5, 4, 2)))
+
+
+def test_threads_share_one_policy(loaded: vr.Policy) -> None:
+    expected = [loaded.sample(OBSERVATION, seed=i) for i in range(8)]
+    results: dict[int, bool] = {}
+
+    def work(i: int) -> None:
+        results[i] = all(np.array_equal(loaded.sample(OBSERVATION, seed=i), expected[i]) for _ in range(50))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert results == dict.fromkeys(range(8), True)
+
+
+def test_sampling_releases_the_gil(loaded: vr.Policy) -> None:
+    progress = {"main": 0, "during": 0}
+    done = threading.Event()
+
+    def work() -> None:
+        loaded.benchmark(2000)
+        progress["during"] = progress["main"]
+        done.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not done.is_set():
+        progress["main"] += 1
+    thread.join()
+    assert progress["during"] > 1000
+
+
+def test_torch_settings_of_the_program_stay(package: Path) -> None:
+    threads, grad = torch.get_num_threads(), torch.is_grad_enabled()
+    p = vr.load_policy(package)
+    p.sample(OBSERVATION)
+    assert torch.get_num_threads() == threads
+    assert torch.is_grad_enabled() == grad
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_export_leaves_the_policy_alone(tmp_path: Path) -> None:
+    tiny = TinyPolicy()
+    tiny.train()
+    before = {k: v.clone() for k, v in tiny.state_dict().items()}
+    vr.export_policy(tiny, tmp_path / "p")
+    assert tiny.training
+    assert all(p.requires_grad for p in tiny.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in tiny.state_dict().items())
+
+
+def test_export_replaces_a_package_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "p"
+    vr.export_policy(TinyPolicy(seed=1), target)
+    first = vr.load_policy(target).sample(OBSERVATION)
+    vr.export_policy(TinyPolicy(seed=2), str(target))
+    assert not np.array_equal(first, vr.load_policy(target).sample(OBSERVATION))
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["p"]
+    assert sorted(f.name for f in target.iterdir()) == ["model.ts", "policy.json"]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.tex").write_text("years of work")
+    with pytest.raises(vr.ConfigError, match="not a policy package"):
+        vr.export_policy(TinyPolicy(), other)
+    assert (other / "thesis.tex").read_text() == "years of work"
+
+
+class Drawing(TinyPolicy):
+    def step(self, x, t, context):  # type: ignore[no-untyped-def]
+        return super().step(x, t, context) + torch.randn_like(x)
+
+
+class Branching(TinyPolicy):
+    def step(self, x, t, context):  # type: ignore[no-untyped-def]
+        return super().step(x, t, context) * (1.0 if float(t[0]) < 0.6 else 2.0)
+
+
+class WrongShape(TinyPolicy):
+    def step(self, x, t, context):  # type: ignore[no-untyped-def]
+        return super().step(x, t, context)[:, :2]
+
+
+class Failing(TinyPolicy):
+    def encode(self, *observation):  # type: ignore[no-untyped-def]
+        raise RuntimeError("no such camera")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Drawing, "differs from the policy"),
+        (Branching, "differs from the policy"),
+        (WrongShape, "must be"),
+        (Failing, "no such camera"),
+    ],
+)
+def test_a_network_that_cannot_be_exported_leaves_nothing(tmp_path: Path, kind: type, text: str) -> None:
+    with pytest.raises(vr.ModelError, match=text):
+        vr.export_policy(kind(), tmp_path / "p")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        ({"backends": ["native"]}, vr.ModelError, "native"),
+        ({"backends": ["quantum"]}, vr.ModelError, "quantum"),
+        ({"backends": []}, vr.ConfigError, "backends"),
+        ({"precision": "int8"}, vr.ModelError, "int8"),
+        ({"period_s": 0.0}, vr.ConfigError, "period_s"),
+        ({"period_s": float("nan")}, vr.ConfigError, "nan"),
+        ({"normalizer": vr.Normalizer("min_max", min=[0.0], max=[1.0])}, vr.ConfigError, "action_normalizer"),
+        ({"observation_spec": [("observation.state", (3,), "float64")]}, vr.ConfigError, "dtype"),
+    ],
+)
+def test_bad_export_arguments(tmp_path: Path, arguments: dict, kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        vr.export_policy(TinyPolicy(), tmp_path / "p", **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_policy_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(vr.ConfigError, match="encode"):
+        vr.export_policy(torch.nn.Linear(1, 1), tmp_path / "p")  # type: ignore[arg-type]
+
+
+def test_arguments_override_the_config(tmp_path: Path) -> None:
+    identity = vr.Normalizer("identity")
+    renamed = [("s", (3,), "float32"), ("goal", (2, 2), "float32"), ("task", (1,), "int64")]
+    path = vr.export_policy(
+        TinyPolicy(),
+        tmp_path / "a" / "p",
+        backends="torchscript",
+        period_s=0.2,
+        normalizer={"action": identity, "goal": identity},
+        observation_spec=renamed,
+    )
+    spec = vr.load_policy(path).spec
+    assert spec.period_s == 0.2
+    assert [f[0] for f in spec.observation] == ["s", "goal", "task"]
+    assert spec.to_dict()["action_normalizer"]["mode"] == "identity"
+
+
+def test_missing_torch_is_said_plainly(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_backends, "_installed_torch", lambda: "2.99.0")
+    monkeypatch.setattr(_core, "backend_names", list)
+    with pytest.raises(vr.ModelError, match=r"torch 2\.99\.0 is installed"):
+        vr.load_policy(package)
+
+
+@pytest.mark.parametrize("backend", ["native", "quantum", ""])
+def test_a_backend_the_package_lacks(package: Path, backend: str) -> None:
+    with pytest.raises(vr.ModelError, match="torchscript"):
+        vr.load_policy(package, backend=backend)
