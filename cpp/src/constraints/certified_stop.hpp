@@ -42,10 +42,12 @@ struct Extent {
   return {.sigma = sigma, .t1 = std::max(0.0, (a + A) / J), .t2 = (ap2 - A * A) / (J * A), .t3 = A / J};
 }
 
-/// How far the joint still moves while it stops.
-[[nodiscard]] inline double stop_displacement(double v, double a, double A, double J) noexcept {
+/// How far the joint still moves while it stops, with one bound on |a| for each direction sigma of the stop.
+[[nodiscard]] inline double stop_displacement(double v, double a, double A_forward, double A_backward,
+                                              double J) noexcept {
   const double inverse_J = 1 / J;
   const double sigma = v + 0.5 * a * std::fabs(a) * inverse_J >= 0 ? 1.0 : -1.0;
+  const double A = sigma > 0 ? A_forward : A_backward;
   v *= sigma;
   a *= sigma;
   const double ap2 = std::max(0.0, J * v + 0.5 * a * a);
@@ -60,6 +62,9 @@ struct Extent {
     d += t2 * (v3 + 0.5 * A * t2);
   }
   return sigma * d;
+}
+[[nodiscard]] inline double stop_displacement(double v, double a, double A, double J) noexcept {
+  return stop_displacement(v, a, A, A, J);
 }
 
 /// Range of q over the whole stop. q is extreme at the start, at the end, and where v crosses zero: phases 2

@@ -35,7 +35,7 @@ class TargetEstimator {
   }
   void forget() noexcept {
     has_motion_ = has_feedforward_ = false;
-    v_ = a_ = 0;
+    v_ = a_ = last_jump_ = 0;
   }
   /// The last good target, at rest.
   [[nodiscard]] TargetMotion held() const noexcept { return {.q = last_q_, .v = 0, .a = 0}; }
@@ -43,15 +43,23 @@ class TargetEstimator {
   /// Target q, already inside the range. `moved`: it had to be put there, so its motion is not the wish's.
   [[nodiscard]] TargetMotion see_position(double q, bool moved, const JointBounds& b, double h) noexcept {
     has_feedforward_ = false;
-    const bool jump = std::fabs(q - last_q_) > 1.5 * b.V * h;
+    const double d = q - last_q_;
     last_q_ = q;
-    if (moved || !has_motion_ || jump) {
-      q_ = q;
-      v_ = a_ = 0;
-      has_motion_ = true;
-      return {.q = q, .v = 0, .a = 0};
-    }
     const double r = q - (q_ + h * (v_ + 0.5 * h * a_));
+    const double sudden = 4 * b.A * h * h + rounding_of(q);  // more than a motion within A does in one tick
+    const bool was_still = v_ == 0 && a_ == 0;
+    const bool jump = std::fabs(d) > 1.5 * b.V * h || (was_still && !smooth_ && std::fabs(r) > sudden);
+    if (moved || !has_motion_ || jump) {
+      // Twice the same jump is the beginning of a ramp.
+      const bool ramp = jump && !moved && std::fabs(d) <= b.V * h && std::fabs(d - last_jump_) <= sudden;
+      last_jump_ = jump && !moved ? d : 0;
+      q_ = q;
+      v_ = ramp ? d / h : 0;
+      a_ = 0;
+      has_motion_ = true;
+      return {.q = q, .v = v_, .a = 0};
+    }
+    last_jump_ = 0;
     const double noise = rounding_of(q);
     if (std::fabs(r) <= noise && std::fabs(v_) * h <= noise && std::fabs(a_) * h * h <= noise) {
       q_ = q;  // at rest, exactly: no tail of denormals
@@ -90,6 +98,7 @@ class TargetEstimator {
 
   double gain_q_ = 0, gain_v_ = 0, gain_a_ = 0;
   double last_q_ = 0;
+  double last_jump_ = 0;
   double q_ = 0, v_ = 0, a_ = 0;  // estimate; v_ is the last feed-forward in that mode
   bool smooth_ = false, has_motion_ = false, has_feedforward_ = false;
 };

@@ -46,16 +46,19 @@ class TargetTracker {
     const double part_e = gain_e_ * e.q, part_v = gain_v_ * e.v, part_a = gain_a_ * e.a;
     if (std::fabs(part_e) + std::fabs(part_v) + std::fabs(part_a) <= rates.J)
       return {.jerk = -(part_e + part_v + part_a), .saturated = false};
-    // Part of the acceleration is needed to follow the target itself.
-    const double A = std::max(rates.A - std::fabs(target.a), 0.2 * rates.A);
-    return {.jerk = jerk_to_stop_on_target(e, A, rates.J), .saturated = true};
+    // The target's own acceleration helps one direction of the relative stop and hinders the other.
+    const double least = 0.2 * rates.A;
+    const double A_forward = std::max(rates.A + target.a, least),
+                 A_backward = std::max(rates.A - target.a, least);
+    return {.jerk = jerk_to_stop_on_target(e, A_forward, A_backward, rates.J), .saturated = true};
   }
 
  private:
-  [[nodiscard]] double jerk_to_stop_on_target(const MotionState& e, double A, double J) const noexcept {
+  [[nodiscard]] double jerk_to_stop_on_target(const MotionState& e, double A_forward, double A_backward,
+                                              double J) const noexcept {
     const auto miss = [&](double u) {
       const MotionState z = advanced(e, u, h_);
-      return z.q + stop_displacement(z.v, z.a, A, J);
+      return z.q + stop_displacement(z.v, z.a, A_forward, A_backward, J);
     };
     double hi = J, miss_hi = miss(hi);
     if (!(miss_hi > 0)) return hi;
