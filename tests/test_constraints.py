@@ -78,7 +78,7 @@ def cases(draw):
         feedforward = rng.choice([np.nan, np.inf, 1e300, -3.0, 0.0, 2.0], (ticks, n))
     options = {
         "path_preserving": draw(st.booleans()),
-        "smoothing_s": draw(st.sampled_from([0.0, 0.02, 0.2])),
+        "smoothing_s": draw(st.sampled_from([0.0, 0.015, 0.05])),
     }
     return limits, period, start, targets, feedforward, options
 

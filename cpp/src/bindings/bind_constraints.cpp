@@ -1,6 +1,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -134,7 +135,7 @@ py::tuple apply(ConstraintEnforcer& enforcer, const py::object& target, const py
                  report.report);
   report.log.resize(
       static_cast<std::size_t>(std::min<std::int64_t>(enforcer.log_count(), enforcer.kLogCapacity)));
-  enforcer.copy_log(report.log);
+  static_cast<void>(enforcer.copy_log(report.log));
   return py::make_tuple(from_span(enforcer.position()), std::move(report));
 }
 
@@ -283,7 +284,7 @@ void bind_enforcer(py::module_& m) {
       "    path_preserving: slow all joints by one common time scale while any is saturated, so that a move "
       "from rest\n"
       "        is a straight line in joint space; clipping joint by joint is the last resort.\n"
-      "    smoothing_s: time constant of target smoothing for noisy targets, 0 (off) to 1 s. Costs lag on "
+      "    smoothing_s: time constant of target smoothing for noisy targets, 0 (off) to 0.05 s. Costs lag on "
       "steps.\n\n"
       "Raises:\n"
       "    ConfigError: a bad limit, period or option.\n")
@@ -352,9 +353,11 @@ void bind_enforcer(py::module_& m) {
            "    row before.\n\n"
            "Raises:\n"
            "    ConfigError: a wrong shape, substeps not in 1..1000, or no reset before.\n")
-      .def("stop", &ConstraintEnforcer::stop, "One tick along the certified stop.")
-      .def_property_readonly("at_rest", &ConstraintEnforcer::at_rest,
-                             "True when velocity and acceleration are exactly zero.")
+      .def(
+          "stop", [](ConstraintEnforcer& e) { e.stop(); }, "One tick along the certified stop.")
+      .def_property_readonly(
+          "at_rest", [](const ConstraintEnforcer& e) { return e.at_rest(); },
+          "True when velocity and acceleration are exactly zero.")
       .def_property_readonly(
           "position", [](const ConstraintEnforcer& e) { return from_span(e.position()); },
           "(N,) float64 [rad]: the last command, a copy.")
@@ -403,7 +406,8 @@ void bind_counter(py::module_& m) {
           "in them.\n\n"
           "Raises:\n"
           "    ConfigError: a wrong shape.\n")
-      .def("forgive", &ViolationCounter::forgive, "Forgets what was counted, keeps the history.")
+      .def(
+          "forgive", [](ViolationCounter& c) { c.forgive(); }, "Forgets what was counted, keeps the history.")
       .def("set_limits", &ViolationCounter::set_limits, py::arg("limits"),
            "Judges by other limits from now on.")
       .def_property_readonly("total", &ViolationCounter::total, "Violations since reset.")

@@ -36,7 +36,7 @@ double finite(double x) noexcept {
 
 // Whether the exact (not the inner) limits admit x, to rounding.
 unsigned refused_start(const MotionState& x, const JointBounds& b) {
-  if (!(x.q >= b.min_q && x.q <= b.max_q)) return kPosition;
+  if (!within(x.q, b.min_q, b.max_q)) return kPosition;
   return outside_safe_set(x, b, b.V * (1 + 1e-12),
                           {b.min_q - rounding_of(b.min_q), b.max_q + rounding_of(b.max_q)});
 }
@@ -55,7 +55,7 @@ std::span<const double> checked(const char* name, std::span<const double> values
 [[noreturn]] void throw_refused_start(unsigned cause, std::size_t i, const MotionState& x,
                                       const JointBounds& b) {
   const long joint = static_cast<long>(i);
-  if (!(x.q >= b.min_q && x.q <= b.max_q))
+  if (!within(x.q, b.min_q, b.max_q))
     throw ConfigError(indexed("position", joint), number(x.q),
                       "must be in [" + number(b.min_q) + ", " + number(b.max_q) + "]");
   if (cause == kAcceleration)
@@ -291,9 +291,10 @@ ConstraintEnforcer::ConstraintEnforcer(const JointLimits& limits, double period_
 ConstraintEnforcer::ConstraintEnforcer(const JointLimits& limits, double period_s,
                                        const EnforcerOptions& options) {
   limits.validate();
-  if (!(period_s > 0 && period_s <= 1)) throw ConfigError("period_s", number(period_s), "must be in (0, 1]");
-  if (!(options.smoothing_s >= 0 && options.smoothing_s <= 1))
-    throw ConfigError("smoothing_s", number(options.smoothing_s), "must be in [0, 1]");
+  if (!within(period_s, std::numeric_limits<double>::min(), 1))
+    throw ConfigError("period_s", number(period_s), "must be in (0, 1]");
+  if (!within(options.smoothing_s, 0, 0.05))
+    throw ConfigError("smoothing_s", number(options.smoothing_s), "must be in [0, 0.05]");
   impl_ = std::make_unique<Impl>(limits, period_s, options);
 }
 

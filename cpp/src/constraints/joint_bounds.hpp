@@ -24,6 +24,9 @@ struct JointBounds {
   }
 };
 
+/// False for NaN.
+[[nodiscard]] inline bool within(double x, double lo, double hi) noexcept { return x >= lo && x <= hi; }
+
 /// A few units in the last place of a position.
 [[nodiscard]] inline double rounding_of(double q) noexcept {
   return 2 * std::numeric_limits<double>::epsilon() * std::max(1.0, std::fabs(q));

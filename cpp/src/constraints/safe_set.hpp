@@ -42,9 +42,10 @@ inline constexpr unsigned kNonFinite = static_cast<unsigned>(Cause::NonFinite);
   const double w = -(x.a + std::copysign(std::sqrt(discriminant), x.a));
   const double roots[2] = {u != 0 ? w / u : -1, w != 0 ? 2 * x.v / w : -1};
   for (const double root : roots) {
-    if (!(root > 0 && root < t)) continue;
+    const bool inside = root > 0 && root < t;
+    if (!inside) continue;
     const double q = advanced(x, u, root).q;
-    if (!(q <= range.hi && q >= range.lo)) return kPosition;
+    if (!within(q, range.lo, range.hi)) return kPosition;
   }
   return 0;
 }

@@ -68,7 +68,8 @@ class TargetTracker {
     int last_side = 0;
     for (int k = 0; k < 12; ++k) {
       u = (lo * miss_hi - hi * miss_lo) / (miss_hi - miss_lo);
-      if (!(u > lo && u < hi)) u = 0.5 * (lo + hi);
+      const bool inside = u > lo && u < hi;
+      if (!inside) u = 0.5 * (lo + hi);
       const double m = miss(u);
       if (m > 0) {
         hi = u;

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "constraints/joint_bounds.hpp"
 #include "vla_rt/core/errors.hpp"
 
 namespace vla_rt {
@@ -12,7 +13,8 @@ namespace vla_rt {
 ViolationCounter::ViolationCounter(const JointLimits& limits, double period_s)
     : limits_(limits), period_s_(period_s) {
   limits.validate();
-  if (!(period_s > 0 && period_s <= 1)) throw ConfigError("period_s", number(period_s), "must be in (0, 1]");
+  if (!constraints::within(period_s, std::numeric_limits<double>::min(), 1))
+    throw ConfigError("period_s", number(period_s), "must be in (0, 1]");
 }
 
 void ViolationCounter::reset(std::span<const double> position) noexcept {
@@ -32,15 +34,16 @@ int ViolationCounter::add(std::span<const double> position) noexcept {
   int found = 0;
   for (std::size_t i = 0; i < n; ++i) {
     const double q = position[i], q1 = past_[0][i], q2 = past_[1][i], q3 = past_[2][i];
-    if (!(q >= limits_.min_position[i] && q <= limits_.max_position[i])) ++found;
+    if (!constraints::within(q, limits_.min_position[i], limits_.max_position[i])) ++found;
     const double differences[3] = {q - q1, (q - q1) - (q1 - q2), (q - q1) - 2 * (q1 - q2) + (q2 - q3)};
     const double bounds[3] = {limits_.max_velocity[i], limits_.max_acceleration[i], limits_.max_jerk[i]};
     const double rounding = 8 * kEps * std::max(1.0, std::fabs(q));
-    double dt_k = 1;
+    double dt_k = 1, two_k = 1;
     for (int k = 0; k < 3; ++k) {
       dt_k *= period_s_;
+      two_k *= 2;
       const double rate = std::fabs(differences[k]) / dt_k;
-      const double allowed = bounds[k] * (1 + 1e-6) + static_cast<double>(2 << k) * rounding / dt_k;
+      const double allowed = bounds[k] * (1 + 1e-6) + two_k * rounding / dt_k;
       if (!(rate <= allowed)) ++found;
       double& worst = worst_[static_cast<std::size_t>(k)];
       if (!(rate / bounds[k] <= worst)) worst = rate / bounds[k];

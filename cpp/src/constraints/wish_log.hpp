@@ -19,7 +19,7 @@ class WishLog {
     ++count_;
   }
 
-  int copy(std::span<WishLogEntry> out) const noexcept {
+  [[nodiscard]] int copy(std::span<WishLogEntry> out) const noexcept {
     const std::int64_t n = std::min({count_, kCapacity, static_cast<std::int64_t>(out.size())});
     for (std::int64_t k = 0; k < n; ++k) out[static_cast<std::size_t>(k)] = entries_[slot(count_ - n + k)];
     return static_cast<int>(n);
@@ -29,7 +29,7 @@ class WishLog {
   static constexpr std::int64_t kCapacity = ConstraintEnforcer::kLogCapacity;
   static std::size_t slot(std::int64_t k) noexcept { return static_cast<std::size_t>(k % kCapacity); }
 
-  std::array<WishLogEntry, static_cast<std::size_t>(kCapacity)> entries_{};
+  std::array<WishLogEntry, static_cast<std::size_t>(kCapacity)> entries_;
   std::int64_t count_ = 0;
 };
 

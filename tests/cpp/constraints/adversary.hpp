@@ -253,7 +253,7 @@ inline Tally attack_enforcer(std::uint64_t seed, std::int64_t joint_ticks) {
     const JointLimits limits = random_limits(rng, num_joints);
     EnforcerOptions options;
     options.path_preserving = rng.one_in(4);
-    options.smoothing_s = rng.one_in(4) ? rng.log_uniform(0.005, 0.3) : 0;
+    options.smoothing_s = rng.one_in(4) ? rng.log_uniform(0.002, 0.05) : 0;
     ConstraintEnforcer enforcer(limits, h, options);
     ViolationCounter judge(limits, h);
     JointArray q{}, v{}, a{}, target{}, feedforward{}, memory{};

@@ -47,7 +47,7 @@ TEST_CASE("apply, stop and the log allocate nothing, whatever the targets") {
       enforcer.apply(target, t % 2 == 0 ? std::span<const double>(feedforward) : std::span<const double>(),
                      report);
       if (t % 100 == 0) enforcer.stop();
-      enforcer.copy_log(log);
+      CHECK(enforcer.copy_log(log) <= ConstraintEnforcer::kLogCapacity);
     }
     CHECK(allocations == before);
     CHECK(enforcer.log_count() > 0);

@@ -13,13 +13,13 @@ namespace vla_rt {
 
 /// Why a wish was changed, as bits of a mask.
 enum class Cause : std::uint32_t {
-  Position = 1u << 0,
-  Velocity = 1u << 1,
-  Acceleration = 1u << 2,
-  Jerk = 1u << 3,
-  Workspace = 1u << 4,
-  Collision = 1u << 5,
-  NonFinite = 1u << 6,
+  Position = 1,
+  Velocity = 2,
+  Acceleration = 4,
+  Jerk = 8,
+  Workspace = 16,
+  Collision = 32,
+  NonFinite = 64,
 };
 
 /// What one `apply` did. Plain data, fixed size; entries from N on are not written.
@@ -122,7 +122,7 @@ class VLA_RT_API ConstraintEnforcer {
   /// Wishes logged since `reset`, overwritten ones included.
   [[nodiscard]] std::int64_t log_count() const noexcept VLA_RT_NONBLOCKING;
   /// Copies the newest entries that fit, oldest first; returns how many.
-  int copy_log(std::span<WishLogEntry> out) const noexcept VLA_RT_NONBLOCKING;
+  [[nodiscard]] int copy_log(std::span<WishLogEntry> out) const noexcept VLA_RT_NONBLOCKING;
 
  private:
   struct Impl;
