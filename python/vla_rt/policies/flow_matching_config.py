@@ -12,6 +12,7 @@ from vla_rt.errors import require
 from vla_rt.policies.feature_normalizer import NORMALIZATION_MODES, NormalizationMode
 from vla_rt.policies.features import FeatureSpec, feature_specs
 
+PREDICTIONS = ("velocity", "action")
 SOLVERS = ("euler", "midpoint", "heun", "rk4")
 
 
@@ -31,6 +32,7 @@ class FlowMatchingConfig:
         hidden: Width of the three hidden layers of the velocity network.
         num_steps: Steps of the solver from noise to action.
         solver: ``euler``, ``midpoint``, ``heun`` or ``rk4``.
+        prediction: What the network's output means: the ``velocity``, as published, or the clean ``action``.
         noise_at: Time at which the chunk is pure noise: 0 (the action is at 1) or 1 (pi0's convention).
         observation_normalization: Statistics used for the features.
         action_normalization: Statistics used for the actions.
@@ -47,6 +49,7 @@ class FlowMatchingConfig:
     num_steps: int = 10
     solver: Literal["euler", "midpoint", "heun", "rk4"] = "euler"
     noise_at: Literal[0, 1] = 0
+    prediction: Literal["velocity", "action"] = "velocity"
     observation_normalization: NormalizationMode = "mean_std"
     action_normalization: NormalizationMode = "min_max"
 
@@ -94,6 +97,18 @@ class FlowMatchingConfig:
                 f"without an encoder must be the features' {size} values",
             )
         require(self.solver in SOLVERS, "solver", self.solver, f"must be one of {', '.join(SOLVERS)}")
+        require(
+            self.prediction in PREDICTIONS,
+            "prediction",
+            self.prediction,
+            f"must be one of {', '.join(PREDICTIONS)}",
+        )
+        require(
+            self.prediction == "velocity" or self.solver in ("euler", "midpoint"),
+            "solver",
+            self.solver,
+            "must be euler or midpoint with prediction = action: the others ask at the action itself",
+        )
         require(self.noise_at in (0, 1), "noise_at", self.noise_at, "must be 0 or 1")
         for name in ("observation_normalization", "action_normalization"):
             mode = getattr(self, name)
