@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from vla_rt.cli import machine
-from vla_rt.cli.result import write_json
+from vla_rt.cli.result import require_writable, write_json
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,9 @@ def parse(description: str | None, argv: Sequence[str] | None = None) -> Options
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, rows and ratios")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, for a smoke test")
-    return Options(**vars(parser.parse_args(argv)))
+    options = Options(**vars(parser.parse_args(argv)))
+    require_writable(options.json)
+    return options
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vla_rt._core import measure_wakeup
 
 import harness
+from vla_rt import measure_wakeup
 
 CASE = "wake-up, 1 kHz"
 PERIOD_S = 0.001

@@ -125,7 +125,8 @@ def test_an_error_is_one_line_and_exit_code_2(tmp_path):
         assert run.stdout == ""
     run = vla_rt("doctor", "--duration", "0", "--json", str(tmp_path / "absent" / "file.json"))
     assert run.returncode == 2
-    assert "cannot be written" in run.stderr
+    assert "its folder does not exist" in run.stderr
+    assert vla_rt("doctor", "--duration", "0", "--json", str(tmp_path)).returncode == 2
     run = vla_rt("dctor")
     assert run.returncode == 2
     assert "doctor" in run.stderr

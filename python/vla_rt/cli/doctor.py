@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vla_rt import ConfigError
 from vla_rt.cli import machine
 from vla_rt.cli.result import write_json
+from vla_rt.errors import require
 
 Verdict = Literal["ok", "warn", "bad"]
 
@@ -42,8 +42,7 @@ class Arguments:
 
     def validate(self) -> None:
         """Raise ConfigError for a duration outside its bounds."""
-        if not 0.0 <= self.duration <= 3600.0:
-            raise ConfigError(f"duration = {self.duration}: must be within [0, 3600] s")
+        require(0.0 <= self.duration <= 3600.0, "duration", self.duration, "must be within [0, 3600] s")
 
 
 @dataclass(frozen=True)
@@ -370,7 +369,7 @@ CHECKS: tuple[Callable[[], Item], ...] = (
 
 def _wakeup(duration_s: float) -> tuple[Item, dict[str, float], dict[str, Any]]:
     """Measure with what the control loop uses: 1 kHz, priority 80, the default spin."""
-    from vla_rt._core import measure_wakeup
+    from vla_rt import measure_wakeup
 
     found = measure_wakeup(duration_s=duration_s)
     wakeup = {key: found[key] for key in ("p50", "p99", "p999", "max")}

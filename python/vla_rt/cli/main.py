@@ -66,8 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, rest: Sequence[str]) -> int:
     import tyro
 
+    from vla_rt.cli.result import require_writable
+
     command = importlib.import_module(f"vla_rt.cli.{name}")
     arguments = tyro.cli(command.Arguments, prog=f"vla-rt {name}", description=command.__doc__, args=rest)
+    require_writable(arguments.json)
     return int(command.run(arguments))
 
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vla_rt import ConfigError
+from vla_rt.errors import ConfigError, error, require
+
+
+def require_writable(path: Path | None) -> None:
+    """Refuse a file that cannot be written, before the work whose result it is to hold.
+
+    Raises:
+        ConfigError: The folder of `path` is absent or not writable, or `path` is a folder.
+    """
+    if path is not None:
+        require(path.parent.is_dir(), "json", path, "its folder does not exist")
+        writable = os.access(path.parent, os.W_OK) and not path.is_dir()
+        require(writable, "json", path, "cannot be written")
 
 
 def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
@@ -27,8 +40,8 @@ def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
     try:
         partial.write_text(json.dumps(plain(result), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         partial.replace(path)
-    except OSError as error:
-        raise ConfigError(f"json = {path}: cannot be written ({error.strerror})") from error
+    except OSError as cause:
+        raise error(ConfigError, "json", path, f"cannot be written ({cause.strerror})") from cause
 
 
 def plain(value: Any) -> Any:

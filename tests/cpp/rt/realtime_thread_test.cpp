@@ -109,6 +109,31 @@ TEST_CASE("a late tick skips to the next place of the grid and counts what it mi
   }
 }
 
+TEST_CASE("a tick that eats into the spin is followed by a plain sleep, never by an early tick") {
+  class Long final : public PeriodicTask {
+   public:
+    bool tick(const TickTime& time) noexcept override {
+      early += time.woke_ns < time.scheduled_ns;
+      missed += time.missed;
+      while (steady_now() < time.scheduled_ns + 900'000) {
+      }
+      rusage usage{};
+      getrusage(RUSAGE_THREAD, &usage);
+      if (++ticks == 1) first_sleeps = usage.ru_nvcsw;
+      sleeps = usage.ru_nvcsw - first_sleeps;
+      return ticks < 50;
+    }
+    long early = 0, missed = 0, ticks = 0, sleeps = 0, first_sleeps = 0;
+  };
+  Long task;
+  RealtimeThread thread(modest());
+  thread.start(task);
+  thread.join();
+  CHECK(task.early == 0);
+  // Every tick comes after a sleep, unless it was so late that the deadline had come when it wanted to sleep.
+  CHECK(task.sleeps + task.missed >= 25);
+}
+
 TEST_CASE("the grant says what is in force") {
   RealtimeConfig config = modest();
   config.cpu = first_allowed_cpu();
