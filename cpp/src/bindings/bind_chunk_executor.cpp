@@ -12,8 +12,10 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/choices.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/execution/chunk_executor.hpp"
+#include "vla_rt/execution/temporal_ensembler.hpp"
 
 namespace py = pybind11;
 
@@ -21,16 +23,6 @@ namespace vla_rt::bindings {
 namespace {
 
 constexpr double kLatest_s = 2e9;  // int64 nanoseconds, with room to add
-
-template <class Enum, std::size_t N>
-Enum choice(const std::string& text, const char* name, const std::pair<const char*, Enum> (&choices)[N]) {
-  std::string known;
-  for (const auto& [word, value] : choices) {
-    if (text == word) return value;
-    known += (known.empty() ? "" : " | ") + std::string(word);
-  }
-  throw ConfigError(name, "\"" + text + "\"", "must be " + known);
-}
 
 ExecutionMode mode_from(const std::string& text) {
   return choice<ExecutionMode>(text, "mode",
@@ -44,13 +36,6 @@ Merge merge_from(const std::string& text) {
   return choice<Merge>(
       text, "merge",
       {{"crossfade", Merge::Crossfade}, {"replace", Merge::Replace}, {"average", Merge::Average}});
-}
-
-Interpolation interpolation_from(const std::string& text) {
-  return choice<Interpolation>(text, "interpolation",
-                               {{"linear", Interpolation::Linear},
-                                {"cubic", Interpolation::Cubic},
-                                {"quintic", Interpolation::Quintic}});
 }
 
 StarvationPolicy starvation_from(const std::string& text) {
@@ -74,7 +59,7 @@ ChunkExecutorConfig config_from(int action_dim, double period_s, const std::stri
                                 std::optional<int> execution_horizon, double blend_s,
                                 const std::string& interpolation, const std::string& merge,
                                 const ArrayLike& merge_weights, const ArrayLike& discrete_dims,
-                                const std::string& on_starvation, const py::object& limits,
+                                const std::string& on_starvation, const std::optional<JointLimits>& limits,
                                 double temporal_ensemble_coeff) {
   ChunkExecutorConfig config;
   config.action_dim = action_dim;
@@ -93,14 +78,7 @@ ChunkExecutorConfig config_from(int action_dim, double period_s, const std::stri
   for (const std::int64_t d : vector_of<std::int64_t>(discrete_dims, "discrete_dims"))
     config.discrete_dims.push_back(static_cast<int>(std::clamp<std::int64_t>(d, -1, kMaxActionDim)));
   config.on_starvation = starvation_from(on_starvation);
-  if (!limits.is_none()) {
-    try {
-      config.limits = limits.cast<JointLimits>();
-    } catch (const py::cast_error&) {
-      throw ConfigError("limits", py::str(py::type::of(limits).attr("__name__")).cast<std::string>(),
-                        "must be a JointLimits");
-    }
-  }
+  config.limits = limits;
   config.temporal_ensemble_coeff = temporal_ensemble_coeff;
   return config;
 }
@@ -235,7 +213,7 @@ Raises:
                        std::optional<int> execution_horizon, double blend_s, const std::string& interpolation,
                        const std::string& merge, const ArrayLike& merge_weights,
                        const ArrayLike& discrete_dims, const std::string& on_starvation,
-                       const py::object& limits, double temporal_ensemble_coeff) {
+                       const std::optional<JointLimits>& limits, double temporal_ensemble_coeff) {
              return std::make_unique<PythonChunkExecutor>(
                  config_from(action_dim, period_s, mode, execution_horizon, blend_s, interpolation, merge,
                              merge_weights, discrete_dims, on_starvation, limits, temporal_ensemble_coeff));
@@ -282,6 +260,39 @@ Returns:
           "due_time_s", [](PythonChunkExecutor& self) { return seconds_or_none(self.executor().due()); },
           "When the next chunk is due: start of the newest one + execution_horizon rows; None before the "
           "first.");
+
+  py::class_<TemporalEnsembler>(m, "TemporalEnsembler",
+                                R"(ACT's temporal ensembling, one chunk per control step.
+
+The action is the mean of all predictions made for this step, weighted exp(-coeff * i) with i = 0 the oldest. For chunks
+that come late or not every step use ChunkExecutor(mode="ensemble").
+
+Args:
+    horizon: T, rows of a chunk.
+    action_dim: D.
+    coeff: positive trusts old predictions more, negative new ones; >= -2.
+
+Raises:
+    ConfigError: a value is out of its range.)")
+      .def(py::init<int, int, double>(), py::arg("horizon"), py::arg("action_dim"), py::arg("coeff") = 0.01)
+      .def(
+          "update",
+          [](TemporalEnsembler& self, const ArrayLike& chunk) {
+            const Array<double> in = row_major<double>(chunk, "chunk");
+            require_shape(in, "chunk", {self.horizon(), self.action_dim()});
+            Array<double> action(self.action_dim());
+            self.update(elements(in), mutable_elements(action));
+            return action;
+          },
+          py::arg("chunk"),
+          R"(Takes the chunk (T, D) whose row 0 is for this step; returns this step's action (D,).
+
+Raises:
+    ConfigError: wrong shape, or a number that is not finite; nothing changes.)")
+      .def("reset", &TemporalEnsembler::reset, "Forgets all chunks.")
+      .def_property_readonly("horizon", &TemporalEnsembler::horizon, "T.")
+      .def_property_readonly("action_dim", &TemporalEnsembler::action_dim, "D.")
+      .def_property_readonly("coeff", &TemporalEnsembler::coeff, "m of the weights exp(-m i).");
 }
 
 }  // namespace vla_rt::bindings

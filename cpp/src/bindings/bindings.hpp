@@ -13,6 +13,7 @@ void bind_package(pybind11::module_& m);
 void bind_rt(pybind11::module_& m);
 void bind_kinematics(pybind11::module_& m);
 void bind_constraints(pybind11::module_& m);
+void bind_smoothing(pybind11::module_& m);
 void bind_chunk_executor(pybind11::module_& m);
 void bind_robots(pybind11::module_& m);
 

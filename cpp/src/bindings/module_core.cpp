@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m) {
   bind_rt(m);
   bind_kinematics(m);
   bind_constraints(m);
+  bind_smoothing(m);
   bind_chunk_executor(m);
   bind_robots(m);
 }

@@ -63,6 +63,21 @@ RowInterpolator::RowInterpolator(int action_dim, int capacity, Interpolation int
   for (std::size_t i = 1; i < elimination_.size(); ++i) elimination_[i] = 1 / (4 - elimination_[i - 1]);
 }
 
+RowInterpolator RowInterpolator::minimum_jerk(std::span<const double> start, std::span<const double> goal,
+                                              double duration_s) {
+  if (goal.size() != start.size())
+    throw ConfigError("goal", std::to_string(goal.size()) + " numbers",
+                      "must have " + std::to_string(start.size()));
+  RowInterpolator motion(static_cast<int>(std::min<std::size_t>(start.size(), kMaxActionDim + 1)), 2,
+                         Interpolation::Quintic);
+  std::vector<double> rows(start.begin(), start.end());
+  rows.insert(rows.end(), goal.begin(), goal.end());
+  motion.fit(rows, 2, duration_s);  // checks the numbers
+  const std::vector<double> rest(rows.size(), 0.0);
+  motion.fit_states(rows, rest, rest, 2, duration_s);
+  return motion;
+}
+
 void RowInterpolator::fit(std::span<const double> rows, int horizon, double period_s) {
   if (horizon < 1 || horizon > capacity_)
     throw ConfigError("horizon", std::to_string(horizon), "must be in 1.." + std::to_string(capacity_));
@@ -238,8 +253,10 @@ struct Place {
 
 Place locate(double time_s, double period_s, int horizon) noexcept {
   const double x = std::clamp(time_s / period_s, 0.0, static_cast<double>(horizon - 1));
-  const int piece = std::min(static_cast<int>(x), horizon - 2);
-  return {piece, x - piece};
+  // A time that means a row may miss it by rounding; then the piece before would answer for it.
+  constexpr double kRounding = 1e-10;
+  const int piece = std::min(static_cast<int>(x + kRounding), horizon - 2);
+  return {piece, std::max(0.0, x - piece)};
 }
 
 }  // namespace

@@ -34,6 +34,12 @@ class VLA_RT_API RowInterpolator {
   /// outside 1..kMaxActionDim or a capacity outside 1..kMaxHorizon.
   RowInterpolator(int action_dim, int capacity, Interpolation interpolation);
 
+  /// The motion of least squared jerk from rest at `start` to rest at `goal` (D each) in `duration_s`: one
+  /// quintic, two rows. Throws ConfigError for unequal or bad sizes, a number that is not finite, or a
+  /// duration that is not > 0. Source: Flash and Hogan 1985. Real-time: no (allocates).
+  [[nodiscard]] static RowInterpolator minimum_jerk(std::span<const double> start,
+                                                    std::span<const double> goal, double duration_s);
+
   /// The motion through `rows` (T, D), row-major, row t at t * period_s. Throws ConfigError, changing
   /// nothing, when T is not in 1..capacity, the span is not T * D long, a number is not finite or the period
   /// is not finite and > 0.
