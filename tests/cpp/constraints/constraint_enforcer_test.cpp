@@ -58,6 +58,31 @@ TEST_CASE("no wished jerk breaks a limit, at ticks or between them") {
   for (const double worst : tally.worst) CHECK(worst > 0.99);
 }
 
+TEST_CASE("rounding over a stop of many thousand ticks that starts on the boundary breaks nothing") {
+  adversary::Rng rng(3);
+  for (int trial = 0; trial < 60; ++trial) {
+    const double sign = rng.below(2) != 0 ? 1 : -1, half = rng.uniform(40, 200), centre = rng.uniform(-3, 3);
+    const double lo = centre - half, hi = centre + half, v = 8, a = rng.uniform(0.5, 1), j = 50;
+    const JointLimits limits = JointLimits::make({&lo, 1}, {&hi, 1}, {&v, 1}, {&a, 1}, {&j, 1});
+    const constraints::JointBounds b = adversary::bounds_of(limits, 0);
+    constraints::MotionState x{.q = 0, .v = sign * v, .a = 0};
+    const constraints::Extent stop = constraints::stop_extent(x, a, j);
+    x.q = sign > 0 ? hi - stop.hi
+                   : lo - stop.lo;  // the stop ends on the limit, to a few units in the last place
+    ViolationCounter judge(limits, 2.5e-4);
+    judge.reset({&x.q, 1});
+    int t = 0;
+    for (; t < 200'000 && (x.v != 0 || x.a != 0); ++t) {
+      constraints::TickMotion motion;
+      constraints::follow_stop(x, b, 2.5e-4, motion);
+      judge.add({&x.q, 1});
+      if (t == 2) judge.forgive();
+    }
+    REQUIRE(t < 200'000);
+    REQUIRE(judge.total() == 0);
+  }
+}
+
 TEST_CASE("no searched switching pattern breaks a limit") {
   const adversary::Tally tally = adversary::attack_by_search(13, 800'000);
   CHECK(tally.violations == 0);
