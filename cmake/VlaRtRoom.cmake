@@ -3,7 +3,9 @@ add_library(vla_rt_flags INTERFACE)
 target_compile_options(vla_rt_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
                                               -Woverloaded-virtual -Werror -ffp-contract=off)
 if(VLA_RT_SANITIZE)
-  target_compile_options(vla_rt_flags INTERFACE -fsanitize=${VLA_RT_SANITIZE} -fno-omit-frame-pointer -g)
+  # gcc takes an instrumented, replaced operator new for another function than the one its delete belongs to.
+  target_compile_options(vla_rt_flags INTERFACE -fsanitize=${VLA_RT_SANITIZE} -fno-omit-frame-pointer -g
+                                                -Wno-mismatched-new-delete)
   target_link_options(vla_rt_flags INTERFACE -fsanitize=${VLA_RT_SANITIZE})
 endif()
 

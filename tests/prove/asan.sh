@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # asan.sh: all C++ tests under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer.
 # PYTHON is an interpreter with the build requirements (default .venv), JOBS the number of compilers.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=$(realpath -s "${PYTHON:-.venv/bin/python}")
 build=build/asan

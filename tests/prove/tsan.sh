@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tsan.sh: the rooms with threads under ThreadSanitizer, and proof that it sees the mistakes it is there for.
 # PYTHON is an interpreter with the build requirements (default .venv), JOBS the number of compilers.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=$(realpath -s "${PYTHON:-.venv/bin/python}")
 build=build/tsan
@@ -11,8 +11,9 @@ fixed() { if command -v setarch >/dev/null; then setarch "$(uname -m)" -R "$@"; 
 
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DVLA_RT_SANITIZE=thread \
   -DVLA_RT_BUILD_PYTHON=OFF -DVLA_RT_BUILD_TESTS=ON -DPython_EXECUTABLE="$python" >/dev/null
+targets=$(ninja -C "$build" -t targets all)
 for room in rt execution; do
-  ninja -C "$build" -t targets all | grep -q "^test_$room:" || continue
+  grep -q "^test_$room:" <<<"$targets" || continue
   ninja -C "$build" -j "${JOBS:-2}" "test_$room" | tail -n 1
   fixed "$build/tests/cpp/test_$room"
 done
