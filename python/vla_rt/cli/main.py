@@ -19,6 +19,7 @@ from vla_rt import VlaRtError, __version__
 
 COMMANDS: dict[str, str] = {
     "doctor": "check this machine for real-time use, and say how to fix what is not right",
+    "inspect": "say what a policy package is",
 }
 
 EXIT_ERROR = 2

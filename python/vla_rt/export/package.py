@@ -43,8 +43,8 @@ def export_policy(
         precision: `float32`.
         normalizer: That of the action, or a mapping of feature names and "action"; None takes
             `policy.normalizers`.
-        action_space: What the D numbers of an action mean; None takes `policy.config.action_space` where there
-            is one and otherwise leaves it unsaid.
+        action_space: What the D numbers of an action mean; None takes `policy.config.action_space`
+            where there is one and otherwise leaves it unsaid.
         period_s: Time between two rows [s]; None takes `policy.config.period_s`.
         observation_spec: (name, shape, dtype) of the inputs in order; None takes `policy.config.observation`.
 
@@ -52,8 +52,8 @@ def export_policy(
         `path`.
 
     Raises:
-        ConfigError: The policy lacks a part of the protocol, something does not fit, or `path` holds something
-            that is no package.
+        ConfigError: The policy lacks a part of the protocol, something does not fit, or `path` holds
+            something that is no package.
         ModelError: A backend is not available, the policy cannot be traced, or the package answers
             differently.
     """
