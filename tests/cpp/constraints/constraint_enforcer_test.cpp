@@ -98,6 +98,43 @@ TEST_CASE("a step ends on the target, exactly at rest, and stays") {
   CHECK(enforcer.at_rest());
 }
 
+TEST_CASE("a start exactly on a limit can leave it, at full speed") {
+  for (const double start : {-2.7, 2.7}) {
+    ConstraintEnforcer enforcer(limits_of(1), 1e-3), inside(limits_of(1), 1e-3);
+    const double near = start * 0.99, goal = -start / 2, shifted = goal - start + near;
+    enforcer.reset({&start, 1});
+    inside.reset({&near, 1});
+    CHECK(ticks_to(enforcer, goal, 3000) <= ticks_to(inside, shifted, 3000) + 1);
+    CHECK(enforcer.position()[0] == goal);
+  }
+}
+
+TEST_CASE("standing on a limit is nothing to report") {
+  for (const double start : {-2.7, 2.7}) {
+    ConstraintEnforcer enforcer(limits_of(1), 1e-3);
+    enforcer.reset({&start, 1});
+    EnforcerReport report;
+    for (int t = 0; t < 200; ++t) CHECK(enforcer.apply({&start, 1}, {}, report) == Status::Ok);
+    CHECK(std::fabs(enforcer.position()[0] - start) < 1e-10);
+    CHECK(enforcer.at_rest());
+  }
+}
+
+TEST_CASE("a small step from rest is a goal, not a velocity") {
+  ConstraintEnforcer enforcer(limits_of(1), 1e-3);
+  const double start = 0.3, goal = 0.301;
+  enforcer.reset({&start, 1});
+  CHECK(ticks_to(enforcer, start, 100) == 1);
+  EnforcerReport report;
+  double highest = start;
+  for (int t = 0; t < 300; ++t) {
+    enforcer.apply({&goal, 1}, {}, report);
+    highest = std::max(highest, enforcer.position()[0]);
+  }
+  CHECK(highest < goal + 1e-4);
+  CHECK(enforcer.position()[0] == goal);
+}
+
 TEST_CASE("a NaN target holds that joint's last good one and the others go on") {
   ConstraintEnforcer enforcer(limits_of(2), 1e-3);
   const std::vector<double> start{0, 0}, good{0.5, 0.5}, bad{kNaN, -0.5};
