@@ -150,12 +150,12 @@ struct ConstraintEnforcer::Impl {
       causes[i] = kNonFinite;
       estimators[i].forget();
       goals[i] = estimators[i].held();
-      goals[i].q = std::clamp(goals[i].q, b.inner_min_q, b.inner_max_q);
+      goals[i].q = std::clamp(goals[i].q, b.goal_min_q, b.goal_max_q);
       return;
     }
     const bool outside = target < b.min_q || target > b.max_q;
     if (outside) causes[i] = kPosition;
-    const double inside = std::clamp(target, b.inner_min_q, b.inner_max_q);
+    const double inside = std::clamp(target, b.goal_min_q, b.goal_max_q);
     goals[i] = feedforward != nullptr && std::isfinite(*feedforward) && !outside
                    ? estimators[i].see_motion(inside, *feedforward, b, h)
                    : estimators[i].see_position(inside, outside, b, h);

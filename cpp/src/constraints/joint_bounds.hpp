@@ -12,6 +12,7 @@ struct JointBounds {
   double min_q = 0, max_q = 0;              // exact range
   double V = 0, A = 0, J = 0;               // velocity, acceleration, jerk
   double inner_min_q = 0, inner_max_q = 0;  // range of accepted stops
+  double goal_min_q = 0, goal_max_q = 0;    // range of targets: a rounded arrival is still accepted
   double inner_V = 0;
 
   static JointBounds make(double min_q, double max_q, double V, double A, double J) noexcept {
@@ -19,6 +20,8 @@ struct JointBounds {
     const double most = 1e-3 * (max_q - min_q);
     b.inner_min_q = min_q + std::min(1e-11 * std::max(1.0, std::fabs(min_q)), most);
     b.inner_max_q = max_q - std::min(1e-11 * std::max(1.0, std::fabs(max_q)), most);
+    b.goal_min_q = b.inner_min_q + (b.inner_min_q - min_q);
+    b.goal_max_q = b.inner_max_q - (max_q - b.inner_max_q);
     b.inner_V = V * (1 - 1e-12);
     return b;
   }

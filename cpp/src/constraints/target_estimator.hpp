@@ -51,8 +51,9 @@ class TargetEstimator {
     const bool jump = std::fabs(d) > 1.5 * b.V * h || (was_still && !smooth_ && std::fabs(r) > sudden);
     if (moved || !has_motion_ || jump) {
       // Twice the same jump is the beginning of a ramp.
-      const bool ramp = jump && !moved && std::fabs(d) <= b.V * h && std::fabs(d - last_jump_) <= sudden;
-      last_jump_ = jump && !moved ? d : 0;
+      const bool ramp = has_motion_ && jump && !moved && last_jump_ != 0 && std::fabs(d) <= b.V * h &&
+                        std::fabs(d - last_jump_) <= sudden;
+      last_jump_ = has_motion_ && jump && !moved ? d : 0;
       q_ = q;
       v_ = ramp ? d / h : 0;
       a_ = 0;
@@ -91,7 +92,7 @@ class TargetEstimator {
 
  private:
   [[nodiscard]] TargetMotion limited(double q, double v, const JointBounds& b) const noexcept {
-    return {.q = std::clamp(q, b.inner_min_q, b.inner_max_q),
+    return {.q = std::clamp(q, b.goal_min_q, b.goal_max_q),
             .v = std::clamp(v, -b.V, b.V),
             .a = std::clamp(a_, -0.8 * b.A, 0.8 * b.A)};
   }
