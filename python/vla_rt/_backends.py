@@ -5,7 +5,7 @@ import importlib.metadata
 import importlib.util
 
 from vla_rt import _core
-from vla_rt._core import ModelError
+from vla_rt.errors import ModelError, error
 
 #: Backends in the order in which `load_policy` prefers them; a name not here must be asked for.
 PREFERRED = ("native", "torchscript")
@@ -23,7 +23,7 @@ def open_backend(name: str) -> None:
     if name in _IN_TORCH:
         open_torch()
     if name not in _core.backend_names():
-        raise ModelError(f"backend = {name}: this build has {', '.join(available()) or 'none'}")
+        raise error(ModelError, "backend", name, f"this build has {', '.join(available()) or 'none'}")
 
 
 def available() -> tuple[str, ...]:
@@ -68,11 +68,11 @@ def open_torch() -> None:
         raise ModelError(problem)
     try:
         importlib.import_module("vla_rt._torch")
-    except ImportError as error:
+    except ImportError as cause:
         raise ModelError(
             f"The torchscript backend was built against torch {_core.TORCH_VERSION} and cannot be opened "
-            f"beside torch {_installed_torch()}: {error}; rebuild vla_rt from source with VLA_RT_TORCH=1."
-        ) from error
+            f"beside torch {_installed_torch()}: {cause}; rebuild vla_rt from source with VLA_RT_TORCH=1."
+        ) from cause
 
 
 def _installed_torch() -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from vla_rt import _backends
-from vla_rt._core import ModelError, Policy, read_policy_spec
+from vla_rt._core import Policy, read_policy_spec
+from vla_rt.errors import ModelError, error
 
 
 def load_policy(path: str | os.PathLike[str], backend: str | None = None) -> Policy:
@@ -36,6 +37,6 @@ def load_policy(path: str | os.PathLike[str], backend: str | None = None) -> Pol
                 f"backend: the package has {', '.join(spec.backends)}; name one of them to open it"
             )
     elif backend not in spec.backends:
-        raise ModelError(f"backend = {backend}: the package has {', '.join(spec.backends)}")
+        raise error(ModelError, "backend", backend, f"the package has {', '.join(spec.backends)}")
     _backends.open_backend(backend)
     return Policy.load(path, backend)

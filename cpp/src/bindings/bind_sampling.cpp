@@ -98,15 +98,14 @@ Array<float> noise_array(const py::object& seed, const py::object& chunk, const 
 }  // namespace
 
 void bind_sampling(py::module_& m) {
-  py::module_ samplers = m.def_submodule("samplers", "Samplers: noise to action chunks, the loop in C++.");
-  samplers.def(
+  m.def(
       "noise", &noise_array, py::arg("seed"), py::arg("chunk"), py::arg("step"), py::arg("shape"),
       "Standard normal float32 array of `shape`: Philox4x32-10, key = seed, counter = (chunk, step, element\n"
       "block), Box-Muller in double. Step 0 is a chunk's initial noise, step k+1 what sampling step k "
       "adds.\n\n"
       "Raises ConfigError for negative numbers or a shape of more than 2^34 elements.");
 
-  py::class_<Sampler>(samplers, "Sampler", "What all samplers share.")
+  py::class_<Sampler>(m, "Sampler", "What all samplers share.")
       .def("sample", &sample, py::arg("denoiser"), py::arg("noise"), py::arg("seed") = 0,
            py::arg("step_noise") = py::none(),
            "Turns noise into a sample.\n\n"
@@ -125,7 +124,7 @@ void bind_sampling(py::module_& m) {
            "    ModelError: the denoiser returned NaN or infinity. What it raises itself passes through.")
       .def_property_readonly("timesteps", &timesteps, "(K,) time at the start of every step.");
 
-  py::class_<FlowMatchingSampler, Sampler>(samplers, "FlowMatchingSampler",
+  py::class_<FlowMatchingSampler, Sampler>(m, "FlowMatchingSampler",
                                            "Integrates a velocity field from noise to data in `num_steps` "
                                            "equal steps; the denoiser returns dx/dt.")
       .def(py::init([](int num_steps, const std::string& solver, int noise_at) {

@@ -39,6 +39,7 @@ std::vector<std::string> backend_names() {
   Registry& r = registry();
   const std::lock_guard lock(r.mutex);
   std::vector<std::string> names;
+  names.reserve(r.factories.size());
   for (const auto& [name, factory] : r.factories) names.push_back(name);
   return names;
 }

@@ -12,7 +12,9 @@ namespace {
 constexpr std::size_t kMaxDepth = 16;
 constexpr std::size_t kMaxText = 256;
 
-std::string shortened(std::string text) { return text.size() > 80 ? text.substr(0, 77) + "..." : text; }
+std::string shortened(const std::string& text) {
+  return text.size() > 80 ? text.substr(0, 77) + "..." : text;
+}
 
 /// Plain ASCII, short: values of hostile files end up in terminals.
 std::string excerpt(const Json& value) {
@@ -97,6 +99,7 @@ std::vector<JsonField> JsonField::elements(std::size_t min_count, std::size_t ma
   if (value_->size() < min_count || value_->size() > max_count)
     fail("must have " + std::to_string(min_count) + ".." + std::to_string(max_count) + " elements");
   std::vector<JsonField> fields;
+  fields.reserve(value_->size());
   for (std::size_t i = 0; i < value_->size(); ++i)
     fields.emplace_back((*value_)[i], path_ + "/" + std::to_string(i));
   return fields;
@@ -144,8 +147,8 @@ std::vector<double> JsonField::numbers(std::size_t max_count) const {
 
 std::string JsonField::text() const {
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-  if (const auto* s = value_->get_ptr<const std::string*>())
-    if (!s->empty() && s->size() <= kMaxText && std::ranges::none_of(*s, is_control)) return *s;
+  const auto* s = value_->get_ptr<const std::string*>();
+  if (s != nullptr && !s->empty() && s->size() <= kMaxText && std::ranges::none_of(*s, is_control)) return *s;
   fail("must be 1..256 bytes of printable text");
 }
 

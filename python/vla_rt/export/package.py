@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from vla_rt import _backends, _core
-from vla_rt._core import ConfigError, ModelError, Normalizer, Policy
-from vla_rt.export.protocol import ExportablePolicy, ExportConfig, Feature
+from vla_rt._core import Normalizer, Policy
+from vla_rt.errors import ConfigError, FormatError, ModelError, error
+from vla_rt.export.protocol import ExportablePolicy, Feature
 
 #: Backends that a policy can be exported to.
 BACKENDS = ("torchscript",)
@@ -59,19 +60,20 @@ def export_policy(
     """
     target = Path(path)
     _require_replaceable(target)
-    if not isinstance(policy, ExportablePolicy):
-        missing = [
-            n for n in ("config", "normalizers", "sampler_spec", "encode", "step") if not hasattr(policy, n)
-        ]
-        raise ConfigError(f"policy = {type(policy).__name__}: has no {', '.join(missing)}")
+    _require_parts(policy, "policy", ("config", "normalizers", "sampler_spec", "encode", "step"))
+    config_parts = ("horizon", "action_dim", "period_s", "execution_horizon", "observation")
+    _require_parts(policy.config, "policy.config", config_parts)
     names = _backend_names(backends)
     if precision != "float32":
-        raise ModelError(f"precision = {precision}: the backends of this build compute in float32")
+        raise error(ModelError, "precision", precision, "must be float32 with the backends of this build")
     spec = _spec(policy, normalizer, action_space, period_s, observation_spec)
     spec["precision"] = precision
     spec["backends"] = list(names)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as cause:
+        raise error(ConfigError, "path", target, f"cannot be written ({cause.strerror})") from cause
     try:
         from vla_rt.export import torchscript
 
@@ -95,10 +97,10 @@ def _backend_names(backends: Sequence[str] | str | None) -> tuple[str, ...]:
         return names
     names = (backends,) if isinstance(backends, str) else tuple(dict.fromkeys(backends))
     if not names:
-        raise ConfigError("backends = (): needs at least one")
+        raise error(ConfigError, "backends", "()", "needs at least one")
     for name in names:
         if name not in BACKENDS:
-            raise ModelError(f"backend = {name}: this build exports to {', '.join(BACKENDS)}")
+            raise error(ModelError, "backend", name, f"this build exports to {', '.join(BACKENDS)}")
         _backends.open_backend(name)
     return names
 
@@ -111,10 +113,6 @@ def _spec(
     observation_spec: Sequence[Feature] | None,
 ) -> dict[str, Any]:
     config = policy.config
-    if not isinstance(config, ExportConfig):
-        fields = ("horizon", "action_dim", "period_s", "execution_horizon", "observation")
-        missing = [name for name in fields if not hasattr(config, name)]
-        raise ConfigError(f"policy.config: has no {', '.join(missing)}")
     normalizers = dict(policy.normalizers)
     if isinstance(normalizer, Normalizer):
         normalizers["action"] = normalizer
@@ -164,10 +162,12 @@ def _write(folder: Path, spec: Mapping[str, Any]) -> None:
     try:
         text = json.dumps(spec, indent=2, allow_nan=False)
         _core.parse_policy_spec(text)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"the policy's description cannot be stored: {error}") from error
-    except _core.FormatError as error:
-        raise ConfigError(str(error).replace("policy.json#/", "", 1)) from error
+    except (TypeError, ValueError) as cause:
+        raise error(ConfigError, "policy.config", "", f"cannot be stored as JSON: {cause}") from cause
+    except FormatError as cause:
+        raise error(
+            ConfigError, cause.name.removeprefix("policy.json#/"), cause.value, cause.bound
+        ) from cause
     (folder / "policy.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -194,10 +194,12 @@ def _verify(policy: ExportablePolicy, folder: Path, backends: Sequence[str]) -> 
             scale = max(1.0, float(np.abs(expected).max()))
             worst = max(worst, float(np.abs(actual - expected).max()) / scale)
         if not worst <= TOLERANCE:
-            raise ModelError(
-                f"backend = {backend}: the exported network differs from the policy by {worst:.2g} of the "
-                f"largest action, must be at most {TOLERANCE:g}; do encode or step branch on values, or draw "
-                "random numbers?"
+            raise error(
+                ModelError,
+                "backend",
+                backend,
+                f"the exported network differs from the policy by {worst:.2g} of the largest action, must be at "
+                f"most {TOLERANCE:g}; do encode or step branch on values, or draw random numbers?",
             )
         checks[f"{backend}_max_error"] = worst
     return checks
@@ -208,7 +210,13 @@ def _require_replaceable(target: Path) -> None:
         return
     if target.is_dir() and ((target / "policy.json").is_file() or not any(target.iterdir())):
         return
-    raise ConfigError(f"path = {target}: exists and is not a policy package")
+    raise error(ConfigError, "path", target, "exists and is not a policy package")
+
+
+def _require_parts(value: object, name: str, parts: Sequence[str]) -> None:
+    missing = [part for part in parts if not hasattr(value, part)]
+    if missing:
+        raise error(ConfigError, name, type(value).__name__, f"has no {', '.join(missing)}")
 
 
 def _put_in_place(draft: Path, target: Path) -> None:

@@ -88,7 +88,7 @@ struct TorchScriptModel::Impl {
   at::Tensor run_step(int k) {
     const c10::IValue result = step({x, times[static_cast<std::size_t>(k)], context});
     if (!result.isTensor()) throw ModelError("model.ts.step", result.tagKind(), "must return a Tensor");
-    at::Tensor v = result.toTensor();
+    const at::Tensor& v = result.toTensor();
     if (v.scalar_type() != at::kFloat || !v.device().is_cpu() || v.sizes() != x.sizes())
       throw ModelError(
           "model.ts.step", shape_text({v.sizes().data(), v.sizes().size()}),
