@@ -17,6 +17,7 @@ from vla_rt._core import (
     ConfigError,
     ConstraintEnforcer,
     ContinuousActionSpace,
+    Controller,
     DiscreteActionSpace,
     EndEffectorDeltaSpace,
     EndEffectorPoseSpace,
@@ -44,6 +45,8 @@ from vla_rt._core import (
     measure_wakeup,
     steady_now_ns,
 )
+from vla_rt.control_config import ControlConfig
+from vla_rt.control_loop import ControlLoop, RunReport
 from vla_rt.export import export_policy
 from vla_rt.package import load_policy
 from vla_rt.stats import load_stats
@@ -60,6 +63,9 @@ __all__ = [
     "ConfigError",
     "ConstraintEnforcer",
     "ContinuousActionSpace",
+    "ControlConfig",
+    "ControlLoop",
+    "Controller",
     "DiscreteActionSpace",
     "EndEffectorDeltaSpace",
     "EndEffectorPoseSpace",
@@ -79,6 +85,7 @@ __all__ = [
     "RealtimeError",
     "RealtimeMode",
     "RowInterpolator",
+    "RunReport",
     "Status",
     "TemporalEnsembler",
     "ViolationCounter",

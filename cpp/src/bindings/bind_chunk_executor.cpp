@@ -13,6 +13,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/choices.hpp"
+#include "bindings/executor_config.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/execution/chunk_executor.hpp"
 #include "vla_rt/execution/temporal_ensembler.hpp"
@@ -53,34 +54,6 @@ TimeNs time_from(double seconds, const char* name) {
 py::object seconds_or_none(TimeNs time) {
   if (time == ChunkExecutor::kNever) return py::none();
   return py::float_(to_seconds(time));
-}
-
-ChunkExecutorConfig config_from(int action_dim, double period_s, const std::string& mode,
-                                std::optional<int> execution_horizon, double blend_s,
-                                const std::string& interpolation, const std::string& merge,
-                                const ArrayLike& merge_weights, const ArrayLike& discrete_dims,
-                                const std::string& on_starvation, const std::optional<JointLimits>& limits,
-                                double temporal_ensemble_coeff) {
-  ChunkExecutorConfig config;
-  config.action_dim = action_dim;
-  config.period_s = period_s;
-  config.mode = mode_from(mode);
-  if (execution_horizon && *execution_horizon < 1)
-    throw ConfigError("execution_horizon", std::to_string(*execution_horizon), "must be >= 1");
-  config.execution_horizon = execution_horizon.value_or(0);
-  config.blend_s = blend_s;
-  config.interpolation = interpolation_from(interpolation);
-  config.merge = merge_from(merge);
-  const std::vector<double> weights = vector_of<double>(merge_weights, "merge_weights");
-  if (weights.size() != 2)
-    throw ConfigError("merge_weights", std::to_string(weights.size()) + " numbers", "must be (old, new)");
-  config.merge_weights = {weights[0], weights[1]};
-  for (const std::int64_t d : vector_of<std::int64_t>(discrete_dims, "discrete_dims"))
-    config.discrete_dims.push_back(static_cast<int>(std::clamp<std::int64_t>(d, -1, kMaxActionDim)));
-  config.on_starvation = starvation_from(on_starvation);
-  config.limits = limits;
-  config.temporal_ensemble_coeff = temporal_ensemble_coeff;
-  return config;
 }
 
 /// The executor and the chunk it is pushed with.
@@ -178,6 +151,35 @@ class PythonChunkExecutor {
 
 }  // namespace
 
+ChunkExecutorConfig chunk_executor_config(int action_dim, double period_s, const std::string& mode,
+                                          std::optional<int> execution_horizon, double blend_s,
+                                          const std::string& interpolation, const std::string& merge,
+                                          const ArrayLike& merge_weights, const ArrayLike& discrete_dims,
+                                          const std::string& on_starvation,
+                                          const std::optional<JointLimits>& limits,
+                                          double temporal_ensemble_coeff) {
+  ChunkExecutorConfig config;
+  config.action_dim = action_dim;
+  config.period_s = period_s;
+  config.mode = mode_from(mode);
+  if (execution_horizon && *execution_horizon < 1)
+    throw ConfigError("execution_horizon", std::to_string(*execution_horizon), "must be >= 1");
+  config.execution_horizon = execution_horizon.value_or(0);
+  config.blend_s = blend_s;
+  config.interpolation = interpolation_from(interpolation);
+  config.merge = merge_from(merge);
+  const std::vector<double> weights = vector_of<double>(merge_weights, "merge_weights");
+  if (weights.size() != 2)
+    throw ConfigError("merge_weights", std::to_string(weights.size()) + " numbers", "must be (old, new)");
+  config.merge_weights = {weights[0], weights[1]};
+  for (const std::int64_t d : vector_of<std::int64_t>(discrete_dims, "discrete_dims"))
+    config.discrete_dims.push_back(static_cast<int>(std::clamp<std::int64_t>(d, -1, kMaxActionDim)));
+  config.on_starvation = starvation_from(on_starvation);
+  config.limits = limits;
+  config.temporal_ensemble_coeff = temporal_ensemble_coeff;
+  return config;
+}
+
 void bind_chunk_executor(py::module_& m) {
   py::class_<PythonChunkExecutor>(m, "ChunkExecutor",
                                   R"(Late, jittery, contradictory chunks in; one continuous motion out.
@@ -214,9 +216,9 @@ Raises:
                        const std::string& merge, const ArrayLike& merge_weights,
                        const ArrayLike& discrete_dims, const std::string& on_starvation,
                        const std::optional<JointLimits>& limits, double temporal_ensemble_coeff) {
-             return std::make_unique<PythonChunkExecutor>(
-                 config_from(action_dim, period_s, mode, execution_horizon, blend_s, interpolation, merge,
-                             merge_weights, discrete_dims, on_starvation, limits, temporal_ensemble_coeff));
+             return std::make_unique<PythonChunkExecutor>(chunk_executor_config(
+                 action_dim, period_s, mode, execution_horizon, blend_s, interpolation, merge, merge_weights,
+                 discrete_dims, on_starvation, limits, temporal_ensemble_coeff));
            }),
            py::arg("action_dim"), py::arg("period_s"), py::arg("mode") = "receding",
            py::arg("execution_horizon") = py::none(), py::arg("blend_s") = 0.1,

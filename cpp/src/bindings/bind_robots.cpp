@@ -11,6 +11,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "vla_rt/execution/mailbox_robot.hpp"
+#include "vla_rt/execution/simulated_robot.hpp"
 
 namespace py = pybind11;
 
@@ -143,6 +144,37 @@ Raises:
           "start", [](MailboxRobot&) {},
           "Called before the first state is read; override it to begin driving.")
       .def("stop", [](MailboxRobot&) {}, "Called after the last command; override it to end driving.");
+
+  py::class_<SimulatedRobot, Robot>(
+      m, "SimulatedRobot",
+      R"(Joints that follow the commanded position as damped second-order servos.
+
+Deterministic: every command moves time by exactly `period_s`, solved exactly.
+
+Args:
+    limits: JointLimits of the N joints.
+    position: (N,) where it stands at rest [rad] or [m].
+    natural_frequency_hz: Of the undamped servo, > 0.
+    damping_ratio: 1 is critically damped, > 0.
+    period_s: Motion per command [s]; the period of the loop.
+
+Raises:
+    ConfigError: A number is not finite or outside its bounds, or the position is outside the limits.)")
+      .def(py::init([](const JointLimits& limits, const ArrayLike& position, double natural_frequency_hz,
+                       double damping_ratio, double period_s) {
+             const std::vector<double> q = vector_of<double>(position, "position");
+             return std::make_unique<SimulatedRobot>(
+                 limits, q, ServoModel{natural_frequency_hz, damping_ratio, period_s});
+           }),
+           py::arg("limits"), py::arg("position"), py::arg("natural_frequency_hz") = 20.0,
+           py::arg("damping_ratio") = 1.0, py::arg("period_s") = 0.001)
+      .def_property_readonly("limits", &SimulatedRobot::limits, "The limits it was made with.")
+      .def(
+          "post_feature",
+          [](SimulatedRobot& robot, const std::string& name, const ArrayLike& value) {
+            post_feature(robot.features(), name, value);
+          },
+          py::arg("name"), py::arg("value"), kPostFeature);
 }
 
 }  // namespace vla_rt::bindings

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bindings/bindings.hpp"
+#include "bindings/rt_dicts.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/rt/latency_histogram.hpp"
 #include "vla_rt/rt/realtime_thread.hpp"
@@ -22,28 +23,6 @@ TimeNs nanoseconds(const char* field, double seconds) {
   if (!(std::abs(seconds) <= 1e9))
     throw ConfigError(field, number(seconds), "must be finite and within +-1e9 s");
   return from_seconds(seconds);
-}
-
-py::dict to_dict(const LatencySummary& summary) {
-  py::dict d;
-  d["p50"] = summary.p50_us;
-  d["p99"] = summary.p99_us;
-  d["p999"] = summary.p999_us;
-  d["max"] = summary.max_us;
-  return d;
-}
-
-py::dict to_dict(const RealtimeGrant& grant) {
-  py::dict d;
-  d["fifo"] = grant.fifo;
-  d["affinity"] = grant.affinity;
-  d["memory_locked"] = grant.memory_locked;
-  d["stack_prefaulted"] = grant.stack_prefaulted;
-  d["cpu_awake"] = grant.cpu_awake;
-  d["priority"] = grant.priority;
-  d["cpu"] = grant.cpu >= 0 ? py::object(py::int_(grant.cpu)) : py::object(py::none());
-  d["refused"] = grant.refused;
-  return d;
 }
 
 void bind_histogram(py::module_& m) {

@@ -16,5 +16,8 @@ void bind_constraints(pybind11::module_& m);
 void bind_smoothing(pybind11::module_& m);
 void bind_chunk_executor(pybind11::module_& m);
 void bind_robots(pybind11::module_& m);
+void bind_chunk_source(pybind11::module_& m);
+void bind_execution(pybind11::module_& m);
+void bind_control_benchmark(pybind11::module_& m);
 
 }  // namespace vla_rt::bindings

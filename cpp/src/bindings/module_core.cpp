@@ -17,4 +17,7 @@ PYBIND11_MODULE(_core, m) {
   bind_smoothing(m);
   bind_chunk_executor(m);
   bind_robots(m);
+  bind_chunk_source(m);
+  bind_execution(m);
+  bind_control_benchmark(m);
 }

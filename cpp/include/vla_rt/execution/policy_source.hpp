@@ -1,0 +1,26 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "vla_rt/core/api.hpp"
+#include "vla_rt/execution/chunk_source.hpp"
+#include "vla_rt/package/policy.hpp"
+
+namespace vla_rt {
+
+/// A policy package as the source of chunks: chunk i is sampled with the noise of (seed, i), so that a run
+/// repeats.
+class VLA_RT_API PolicySource final : public ChunkSource {
+ public:
+  /// Throws ConfigError without a policy, or for one that looks back on more than one observation.
+  explicit PolicySource(std::shared_ptr<Policy> policy, std::uint64_t seed = 0);
+  ~PolicySource() override;
+
+  void infer(const Observation& observation, ActionChunk& chunk) override;
+
+ private:
+  std::shared_ptr<Policy> policy_;
+  std::uint64_t seed_, chunks_ = 0;
+};
+
+}  // namespace vla_rt

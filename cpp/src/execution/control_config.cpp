@@ -1,0 +1,29 @@
+#include "vla_rt/execution/control_config.hpp"
+
+#include "vla_rt/core/errors.hpp"
+
+namespace vla_rt {
+
+void ControlConfig::validate() const {
+  if (limits.num_joints != 0) limits.validate();
+  controller.validate();
+  ChunkExecutorConfig executor = controller.executor;
+  if (executor.action_dim == 0)
+    executor.action_dim = limits.num_joints != 0 ? limits.num_joints : kMaxActionDim;
+  if (executor.period_s == 0) executor.period_s = 0.05;
+  if (limits.num_joints != 0 && !executor.limits) executor.limits = limits;
+  if (executor.limits || executor.on_starvation == StarvationPolicy::Hold) executor.validate();
+  inference.validate();
+  RealtimeConfig thread = realtime;
+  thread.period_ns = from_seconds(controller.period_s);
+  if (thread.period_ns < 10'000)
+    throw ConfigError("period_s", number(controller.period_s),
+                      "must be at least 1e-5 s for a thread of its own");
+  thread.validate();
+  if (!(first_state_timeout_s > 0 && first_state_timeout_s <= 3600))
+    throw ConfigError("first_state_timeout_s", number(first_state_timeout_s), "must be in (0, 3600] s");
+  if (!(trace_s >= 0 && trace_s <= 86400))
+    throw ConfigError("trace_s", number(trace_s), "must be in [0, 86400] s");
+}
+
+}  // namespace vla_rt

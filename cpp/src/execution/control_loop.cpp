@@ -1,0 +1,199 @@
+#include "vla_rt/execution/control_loop.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "execution/tick_task.hpp"
+#include "vla_rt/core/errors.hpp"
+
+namespace vla_rt {
+namespace {
+
+constexpr std::chrono::milliseconds kSlice{10};
+
+// Closes the connection however the run ends.
+class StartedRobot {
+ public:
+  explicit StartedRobot(Robot& robot) : robot_(robot) { robot_.start(); }
+  ~StartedRobot() { robot_.stop(); }
+  StartedRobot(const StartedRobot&) = delete;
+  StartedRobot& operator=(const StartedRobot&) = delete;
+
+ private:
+  Robot& robot_;
+};
+
+// One run at a time: a second one would share the controller.
+class OnlyRun {
+ public:
+  explicit OnlyRun(std::atomic<bool>& running) : running_(running) {
+    if (running_.exchange(true)) throw VlaRtError("the control loop is running already");
+  }
+  ~OnlyRun() { running_.store(false); }
+  OnlyRun(const OnlyRun&) = delete;
+  OnlyRun& operator=(const OnlyRun&) = delete;
+
+ private:
+  std::atomic<bool>& running_;
+};
+
+ControlConfig checked(ControlConfig config, const Robot* robot, const ChunkSource* policy) {
+  if (!robot) throw ConfigError("robot", "", "must not be empty");
+  if (!policy) throw ConfigError("policy", "", "must not be empty");
+  config.validate();
+  if (config.limits.num_joints != robot->num_joints())
+    throw ConfigError("limits", std::to_string(config.limits.num_joints) + " joints",
+                      "must be the joints of the robot, " + std::to_string(robot->num_joints()));
+  config.realtime.period_ns = from_seconds(config.controller.period_s);
+  return config;
+}
+
+std::string describe(const Fault& fault, const Robot& robot) {
+  const std::string reason = fault.reason == FaultReason::DriverError ? robot.failure() : std::string();
+  return reason.empty() ? fault.text() : "driver error: " + reason;
+}
+
+SeamSummary summarise(const ChunkExecutor& executor) {
+  SeamSummary summary;
+  summary.count = static_cast<std::uint64_t>(executor.counters().splices);
+  for (const Seam& seam : executor.seams())
+    for (std::size_t i = 0; i < static_cast<std::size_t>(executor.config().action_dim); ++i) {
+      summary.position = std::max(summary.position, seam.position[i]);
+      summary.velocity = std::max(summary.velocity, seam.velocity[i]);
+      summary.acceleration = std::max(summary.acceleration, seam.acceleration[i]);
+    }
+  return summary;
+}
+
+}  // namespace
+
+struct ControlLoop::Impl {
+  const std::shared_ptr<Robot> robot;
+  const std::shared_ptr<ChunkSource> policy;
+  const ControlConfig config;
+  Controller controller;
+  std::atomic<bool> running{false}, stop_requested{false};
+  std::mutex mutex;  // guards worker
+  InferenceWorker* worker = nullptr;
+
+  Impl(std::shared_ptr<Robot> robot_in, std::shared_ptr<ChunkSource> policy_in,
+       const ControlConfig& config_in)
+      : robot(std::move(robot_in)),
+        policy(std::move(policy_in)),
+        config(checked(config_in, robot.get(), policy.get())),
+        controller(config.controller, config.limits) {}
+
+  void set_worker(InferenceWorker* now) {
+    const std::scoped_lock lock(mutex);
+    worker = now;
+  }
+
+  [[nodiscard]] bool interrupted(const std::function<bool()>& asked) const {
+    return stop_requested.load(std::memory_order_relaxed) || (asked && asked());
+  }
+
+  // False when interrupted before there was one.
+  bool wait_for_state(RobotState& state, const std::function<bool()>& asked) const {
+    const TimeNs deadline = steady_now() + from_seconds(config.first_state_timeout_s);
+    for (int n = 0;; ++n) {
+      const ReadResult result = robot->read(state);
+      if (result == ReadResult::Fresh || result == ReadResult::Unchanged) break;
+      if (result == ReadResult::DriverError)
+        throw VlaRtError("the robot driver failed before the run began: " + robot->failure());
+      if (n % 10 == 0 && interrupted(asked)) return false;
+      if (steady_now() > deadline)
+        throw VlaRtError("robot", "no state",
+                         "must post a first state within " + number(config.first_state_timeout_s) +
+                             " s (first_state_timeout_s)");
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    if (state.num_joints != config.limits.num_joints)
+      throw ConfigError("robot state", std::to_string(state.num_joints) + " joints",
+                        "must be " + std::to_string(config.limits.num_joints));
+    return true;
+  }
+};
+
+ControlLoop::ControlLoop(std::shared_ptr<Robot> robot, std::shared_ptr<ChunkSource> policy,
+                         const ControlConfig& config)
+    : impl_(std::make_unique<Impl>(std::move(robot), std::move(policy), config)) {}
+ControlLoop::~ControlLoop() = default;
+
+const ControlConfig& ControlLoop::config() const noexcept { return impl_->config; }
+
+RunReport ControlLoop::run(double duration_s, const std::function<bool()>& interrupted) {
+  if (!(duration_s > 0 && duration_s <= 1e6))
+    throw ConfigError("duration_s", number(duration_s), "must be in (0, 1e6] s");
+  Impl& c = *impl_;
+  const ControlConfig& config = c.config;
+  const OnlyRun only(c.running);
+  c.stop_requested.store(false);
+  RunReport report;
+  const StartedRobot started(*c.robot);
+
+  RobotState first;
+  if (!c.wait_for_state(first, interrupted)) {
+    report.interrupted = true;
+    return report;
+  }
+  c.controller.reset({first.position.data(), static_cast<std::size_t>(first.num_joints)});
+
+  TickRecorder recorder(first.num_joints,
+                        static_cast<std::size_t>(std::ceil(config.trace_s / config.controller.period_s)));
+  InferenceWorker worker(c.robot, c.policy, c.controller, config.inference);
+  TickTask task(*c.robot, c.controller, worker, recorder, config.limits, first, duration_s);
+  RealtimeThread thread(config.realtime);
+  recorder.start();
+  worker.start();
+  c.set_worker(&worker);
+  try {
+    thread.start(task);
+    while (thread.running()) {
+      if (!report.interrupted && c.interrupted(interrupted)) {
+        report.interrupted = true;
+        c.controller.request_stop();
+      }
+      std::this_thread::sleep_for(kSlice);
+    }
+  } catch (...) {
+    c.controller
+        .request_stop();  // whoever is asked for an interruption may throw; the arm still ends at rest
+    thread.join();
+    c.set_worker(nullptr);
+    throw;
+  }
+  thread.join();
+  c.set_worker(nullptr);
+
+  report.interrupted = report.interrupted || c.stop_requested.load(std::memory_order_relaxed);
+  report.inference_abandoned = !worker.stop();
+  report.inference = worker.stats();
+  recorder.stop();
+  task.report(report);
+  report.fault = c.controller.fault();
+  report.fault_text = describe(report.fault, *c.robot);
+  report.seam = summarise(c.controller.executor());
+  report.tracking_rms = recorder.tracking_rms();
+  report.limiting_rms = recorder.limiting_rms();
+  report.realtime = thread.grant();
+  report.dropped_records = recorder.dropped();
+  report.trace = recorder.trace();
+  return report;
+}
+
+void ControlLoop::request_stop() noexcept {
+  impl_->stop_requested.store(true, std::memory_order_relaxed);
+  impl_->controller.request_stop();  // at once, even while the running thread waits for whom it asks
+}
+
+void ControlLoop::stop_inference() noexcept {
+  const std::scoped_lock lock(impl_->mutex);
+  if (impl_->worker) impl_->worker->request_stop();
+}
+
+}  // namespace vla_rt

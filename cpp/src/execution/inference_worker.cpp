@@ -1,0 +1,245 @@
+#include "vla_rt/execution/inference_worker.hpp"
+
+#include <cxxabi.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "vla_rt/core/errors.hpp"
+#include "vla_rt/rt/triple_buffer.hpp"
+
+namespace vla_rt {
+namespace {
+
+constexpr TimeNs kPollNs = 1'000'000;    // for a state newer than the last one used
+constexpr TimeNs kRetryNs = 20'000'000;  // after a failure, unless a rate is given
+constexpr TimeNs kMarginNs = 5'000'000;  // the worker's own wake-up and hand-over
+
+// Name and index of the first number that is not finite; empty when all are.
+std::string find_non_finite(const Observation& observation) {
+  for (const std::string& name : observation.names()) {
+    const TensorView value = observation.at(name);
+    if (value.dtype != DType::Float32) continue;
+    const auto* data = static_cast<const float*>(value.data);
+    std::int64_t n = 1;
+    for (const std::int64_t extent : value.shape) n *= extent;
+    const auto* bad = std::find_if_not(data, data + n, [](float x) { return std::isfinite(x); });
+    if (bad != data + n) return indexed(name, bad - data) + " = " + number(*bad) + ": must be finite";
+  }
+  return {};
+}
+
+std::string find_bad_number(const ActionChunk& chunk) {
+  for (int t = 0; t < chunk.horizon; ++t)
+    for (int d = 0; d < chunk.action_dim; ++d)
+      if (const double x = chunk.row(t)[static_cast<std::size_t>(d)]; !std::isfinite(x))
+        return "chunk[" + std::to_string(t) + "][" + std::to_string(d) + "] = " + number(x) +
+               ": must be finite";
+  return {};
+}
+
+void require_shape(const ActionChunk& chunk) {
+  if (chunk.horizon < 1 || chunk.horizon > kMaxHorizon)
+    throw ConfigError("chunk.horizon", std::to_string(chunk.horizon),
+                      "must be in 1.." + std::to_string(kMaxHorizon));
+  if (chunk.action_dim < 1 || chunk.action_dim > kMaxActionDim)
+    throw ConfigError("chunk.action_dim", std::to_string(chunk.action_dim),
+                      "must be in 1.." + std::to_string(kMaxActionDim));
+  if (chunk.period_ns <= 0)
+    throw ConfigError("chunk.period_ns", std::to_string(chunk.period_ns), "must be > 0");
+}
+
+std::chrono::steady_clock::time_point time_point(TimeNs t) {
+  return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(t));
+}
+
+}  // namespace
+
+void InferenceConfig::validate() const {
+  if (!(rate_hz >= 0 && rate_hz <= 1e4))
+    throw ConfigError("inference_rate_hz", number(rate_hz),
+                      "must be in [0, 1e4] Hz; 0 means as the plan demands");
+  if (!(stop_timeout_s >= 0 && stop_timeout_s <= 3600))
+    throw ConfigError("inference_stop_timeout_s", number(stop_timeout_s), "must be in [0, 3600] s");
+}
+
+struct InferenceWorker::Shared {
+  const std::shared_ptr<Robot> robot;
+  const std::shared_ptr<ChunkSource> source;
+  const InferenceConfig config;
+  std::thread thread;  // of the owner
+  TripleBuffer<RobotState> states;
+
+  std::mutex mutex;  // guards everything down to the next blank line
+  std::condition_variable changed;
+  bool started = false, stopping = false, ended = false;
+  Controller* controller;  // null from the end of `stop` on
+  InferenceStats counted;
+  LatencyHistogram latency;  // written by the worker alone
+
+  // Worker thread only.
+  Observation observation;
+  ActionChunk chunk;
+  std::uint64_t sequence = 0;
+  std::array<TimeNs, 8> recent_latencies{};
+
+  Shared(std::shared_ptr<Robot> robot_in, std::shared_ptr<ChunkSource> source_in, Controller& controller_in,
+         const InferenceConfig& config_in)
+      : robot(std::move(robot_in)),
+        source(std::move(source_in)),
+        config(config_in),
+        controller(&controller_in) {
+    config.validate();
+    if (!robot) throw ConfigError("robot", "", "must not be empty");
+    if (!source) throw ConfigError("policy", "", "must not be empty");
+  }
+
+  // False when the worker shall end.
+  bool wait_until(TimeNs due) {
+    std::unique_lock lock(mutex);
+    return !changed.wait_until(lock, time_point(due), [this] { return stopping; });
+  }
+
+  void run() {
+    TimeNs due = steady_now();
+    while (wait_until(due)) due = states.update() ? infer_once(states.front()) : steady_now() + kPollNs;
+  }
+
+  // Returns when the next inference is due.
+  TimeNs infer_once(const RobotState& state) {
+    const TimeNs begin = steady_now();
+    bool handed_over = false;
+    try {
+      handed_over = infer(state);
+    } catch (const abi::__forced_unwind&) {
+      throw;  // the thread is being cancelled; swallowing that ends the process
+    } catch (const std::exception& error) {
+      fail(error.what());
+    } catch (...) {
+      fail("the policy threw something that is no std::exception");
+    }
+    if (config.rate_hz > 0) return begin + from_seconds(1 / config.rate_hz);
+    return handed_over ? due_by_plan(begin) : begin + kRetryNs;
+  }
+
+  bool infer(const RobotState& state) {
+    robot->observe(state, observation);
+    if (std::string bad = find_non_finite(observation); !bad.empty()) return refuse("observation: " + bad);
+    const TimeNs asked = steady_now();
+    source->infer(observation, chunk);
+    chunk.inference_ns = steady_now() - asked;
+    latency.record(chunk.inference_ns);
+    require_shape(chunk);
+    if (std::string bad = find_bad_number(chunk); !bad.empty()) return refuse(std::move(bad));
+    recent_latencies[sequence % recent_latencies.size()] = chunk.inference_ns;
+    chunk.sequence = ++sequence;
+    chunk.start_time_ns = observation.time_ns;
+    return hand_over();
+  }
+
+  // Early enough that a chunk as slow as the slowest recent one arrives when it is due.
+  TimeNs due_by_plan(TimeNs begin) {
+    const TimeNs lead = *std::ranges::max_element(recent_latencies) * 5 / 4 + kMarginNs;
+    const std::scoped_lock lock(mutex);
+    return controller ? std::max(begin + kPollNs, controller->executor().due() - lead) : begin;
+  }
+
+  // False when the controller refused it or nobody wants it any more.
+  bool hand_over() {
+    const std::scoped_lock lock(mutex);
+    if (stopping || !controller) return false;
+    std::string why;
+    try {
+      const PushResult result = controller->push(chunk);
+      if (result == PushResult::Past)
+        why = "the chunk came after all its rows were over: slower than its horizon";
+      if (result == PushResult::FarFuture) why = "the chunk's start time is too far ahead";
+      if (result == PushResult::QueueFull) why = "too many chunks wait for their turn";
+    } catch (const VlaRtError& error) {
+      why = error.what();
+    }
+    if (!why.empty()) {
+      ++counted.refused;
+      counted.last_error = std::move(why);
+      return false;
+    }
+    controller->set_input_refused(false);
+    ++counted.chunks;
+    return true;
+  }
+
+  bool refuse(std::string why) {
+    const std::scoped_lock lock(mutex);
+    ++counted.refused;
+    counted.last_error = std::move(why);
+    if (controller) controller->set_input_refused(true);
+    return false;
+  }
+
+  void fail(const char* why) {
+    const std::scoped_lock lock(mutex);
+    ++counted.failures;
+    counted.last_error = why;
+  }
+};
+
+InferenceWorker::InferenceWorker(std::shared_ptr<Robot> robot, std::shared_ptr<ChunkSource> source,
+                                 Controller& controller, const InferenceConfig& config)
+    : shared_(std::make_shared<Shared>(std::move(robot), std::move(source), controller, config)) {}
+
+InferenceWorker::~InferenceWorker() { stop(); }
+
+void InferenceWorker::start() {
+  const std::scoped_lock lock(shared_->mutex);
+  if (shared_->started || shared_->stopping) return;
+  shared_->thread = std::thread([shared = shared_] {
+    shared->run();
+    const std::scoped_lock ending(shared->mutex);
+    shared->ended = true;
+    shared->changed.notify_all();
+  });
+  shared_->started = true;
+}
+
+void InferenceWorker::post_state(const RobotState& state) noexcept VLA_RT_NONBLOCKING {
+  shared_->states.back() = state;
+  shared_->states.publish();
+}
+
+void InferenceWorker::request_stop() noexcept {
+  const std::scoped_lock lock(shared_->mutex);
+  shared_->stopping = true;
+  shared_->changed.notify_all();
+}
+
+bool InferenceWorker::stop() noexcept {
+  request_stop();
+  std::unique_lock lock(shared_->mutex);
+  if (!shared_->thread.joinable()) return true;
+  const bool ended = shared_->changed.wait_until(
+      lock, time_point(steady_now() + from_seconds(shared_->config.stop_timeout_s)),
+      [this] { return shared_->ended; });
+  shared_->controller = nullptr;
+  lock.unlock();
+  if (ended)
+    shared_->thread.join();
+  else
+    shared_->thread.detach();
+  return ended;
+}
+
+InferenceStats InferenceWorker::stats() const {
+  const std::scoped_lock lock(shared_->mutex);
+  InferenceStats result = shared_->counted;
+  result.latency = shared_->latency.summary();
+  result.running = shared_->started && !shared_->ended && !shared_->stopping;
+  return result;
+}
+
+}  // namespace vla_rt

@@ -1,0 +1,74 @@
+#include "execution/tick_task.hpp"
+
+#include <algorithm>
+
+namespace vla_rt {
+
+TickTask::TickTask(Robot& robot, Controller& controller, InferenceWorker& worker, TickRecorder& recorder,
+                   const JointLimits& limits, const RobotState& first, double duration_s)
+    : robot_(robot),
+      controller_(controller),
+      worker_(worker),
+      recorder_(recorder),
+      judge_(limits, controller.config().period_s),
+      duration_ns_(from_seconds(duration_s)),
+      state_(first) {
+  judge_.reset({first.position.data(), static_cast<std::size_t>(limits.num_joints)});
+  record_.num_joints = limits.num_joints;
+}
+
+bool TickTask::tick(const TickTime& time) noexcept VLA_RT_NONBLOCKING {
+  if (ticks_ == 0) first_ns_ = time.scheduled_ns;
+  if (time.scheduled_ns - first_ns_ >= duration_ns_) controller_.request_stop();
+
+  const ReadResult result = robot_.read(state_);
+  if (result == ReadResult::DriverError) controller_.report_driver_error();
+  const Status status = controller_.tick(time.scheduled_ns, state_, command_);
+  robot_.write(command_);
+
+  // The first state was read by whoever reset the controller; the worker has not seen it.
+  if (result == ReadResult::Fresh || ticks_ == 0) worker_.post_state(state_);
+  judge_.add({command_.position.data(), static_cast<std::size_t>(command_.num_joints)});
+  ++status_counts_[static_cast<std::size_t>(status)];
+  ++ticks_;
+  missed_ += time.missed;
+  last_ns_ = steady_now();
+  record(time, last_ns_ - time.woke_ns);
+  return !(controller_.ending() && controller_.at_rest());
+}
+
+void TickTask::record(const TickTime& time, TimeNs compute_ns) noexcept {
+  wakeup_.record(time.woke_ns - time.scheduled_ns);
+  compute_.record(compute_ns);
+  record_.time_ns = time.scheduled_ns;
+  record_.wakeup_ns = time.woke_ns - time.scheduled_ns;
+  record_.compute_ns = compute_ns;
+  record_.tick = ticks_ - 1;
+  record_.chunk_sequence = controller_.chunk_sequence();
+  record_.status = command_.status;
+  record_.follows_plan = controller_.follows_plan();
+  const auto put = [this](Signal which, const double* values) {
+    std::copy_n(values, static_cast<std::size_t>(record_.num_joints), record_.signal(which).begin());
+  };
+  put(Signal::MeasuredPosition, state_.position.data());
+  put(Signal::MeasuredVelocity, state_.velocity.data());
+  put(Signal::CommandPosition, command_.position.data());
+  put(Signal::CommandVelocity, command_.velocity.data());
+  put(Signal::CommandAcceleration, command_.acceleration.data());
+  put(Signal::Target, controller_.target().data());
+  recorder_.push(record_);
+}
+
+void TickTask::report(RunReport& report) const {
+  report.ticks = ticks_;
+  report.duration_s = to_seconds(last_ns_ - first_ns_);
+  report.deadline_misses = missed_;
+  report.wakeup = wakeup_.summary();
+  report.compute = compute_.summary();
+  report.limit_violations = judge_.total();
+  for (int k = 1; k <= 3; ++k)
+    report.worst_limit_ratio[static_cast<std::size_t>(k) - 1] = judge_.worst_ratio(k);
+  report.status_counts = status_counts_;
+}
+
+}  // namespace vla_rt

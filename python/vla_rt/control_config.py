@@ -1,0 +1,276 @@
+"""Set-up of a control loop: one flat dataclass, checked as a whole, readable from a dict or a file."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from vla_rt import _core
+from vla_rt._core import JointLimits
+from vla_rt.errors import ConfigError, error, require
+
+__all__ = ["ControlConfig"]
+
+_LIMIT_FIELDS = ("min_position", "max_position", "max_velocity", "max_acceleration", "max_jerk")
+_WORDS = ("mode", "interpolation", "merge", "on_starvation", "realtime")
+_INTEGERS = ("execution_horizon", "priority", "cpu", "seed")
+_FLAGS = ("path_preserving", "lock_memory")
+_SEQUENCES = ("merge_weights", "discrete_dims")
+#: Fields whose None means that the robot or the policy says it, or that a check is off.
+_OPTIONAL = (
+    "execution_horizon",
+    "chunk_period_s",
+    "plan_timeout_s",
+    "max_following_error",
+    "watchdog_s",
+    "inference_rate_hz",
+    "cpu",
+    "limits",
+)
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """How a `ControlLoop` runs. Every number is checked when the object is made.
+
+    Attributes:
+        period_s: Time between control ticks [s], 1e-5 to 1.
+        mode: When a new chunk takes over: "receding", "ensemble", "async" or "rtc"; see `ChunkExecutor`.
+        execution_horizon: Rows of a chunk that are executed before the next is due; None takes the policy's
+            own, or all where it has none.
+        limits: Limits of the N joints; None takes the robot's own.
+        watchdog_s: Longest time without a fresh chunk before the controller faults [s]; None is never.
+        realtime: "best_effort" runs without the privileges that the kernel refuses, and reports them;
+            "enforce" raises `RealtimeError` instead.
+        priority: SCHED_FIFO priority, 1 to 99.
+        cpu: CPU the control thread stays on; None is anywhere.
+        blend_s: How long a change of chunks is blended [s]; 0 is not at all.
+        interpolation: Motion between rows: "linear", "cubic" or "quintic".
+        merge: What "async" does with rows that both chunks have: "crossfade", "replace" or "average".
+        merge_weights: Of the old and the new rows, for "average".
+        discrete_dims: Dimensions that are switched, not interpolated.
+        on_starvation: When a plan ends before the next chunk: "hold" the last row or "decelerate".
+        temporal_ensemble_coeff: m of the weights exp(-m i) of "ensemble".
+        chunk_period_s: Time between the rows of a chunk [s]; None takes the policy's own, or 0.05 where it
+            has none.
+        path_preserving: Slow all joints together where one is limited, so that the path keeps its shape.
+        smoothing_s: Time constant of target smoothing for noisy policies [s]; 0 is off.
+        state_timeout_s: An older measurement is stale [s].
+        plan_timeout_s: A plan from an older observation is stale [s]; None is until it ends.
+        max_following_error: Largest distance between command and measurement of any joint [rad] or [m]; None
+            is off.
+        seed: Of the noise that a policy package samples from; equal seeds give equal chunks for equal
+            observations.
+        inference_rate_hz: Inferences per second; None is as often as `execution_horizon` asks for.
+        inference_stop_timeout_s: Longest wait for a busy policy at the end of a run [s].
+        lock_memory: Lock the memory of the process while and after it runs.
+        spin_s: Busy wait before each tick [s], at most half a period is spent.
+        first_state_timeout_s: How long to wait for the robot's first measurement [s].
+        trace_s: Newest part of a run that is kept for plots [s]; 0 is none.
+
+    Raises:
+        ConfigError: A value is outside its bounds; names field, value and bound.
+    """
+
+    period_s: float = 0.001
+    mode: str = "receding"
+    execution_horizon: int | None = None
+    limits: JointLimits | None = None
+    watchdog_s: float | None = 5.0
+    realtime: str = "best_effort"
+    priority: int = 80
+    cpu: int | None = None
+    blend_s: float = 0.1
+    interpolation: str = "cubic"
+    merge: str = "crossfade"
+    merge_weights: tuple[float, float] = (0.3, 0.7)
+    discrete_dims: tuple[int, ...] = ()
+    on_starvation: str = "hold"
+    temporal_ensemble_coeff: float = 0.01
+    chunk_period_s: float | None = None
+    path_preserving: bool = False
+    smoothing_s: float = 0.0
+    state_timeout_s: float = 0.1
+    plan_timeout_s: float | None = None
+    max_following_error: float | None = 0.5
+    seed: int = 0
+    inference_rate_hz: float | None = None
+    inference_stop_timeout_s: float = 1.0
+    lock_memory: bool = True
+    spin_s: float = 0.0002
+    first_state_timeout_s: float = 5.0
+    trace_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        self.validate()
+
+    def validate(self) -> None:
+        """Check every field.
+
+        Raises:
+            ConfigError: A value is outside its bounds; names field, value and bound.
+        """
+        self.to_core()
+
+    def to_core(
+        self,
+        limits: JointLimits | None = None,
+        chunk_period_s: float | None = None,
+        execution_horizon: int | None = None,
+    ) -> _core.ControlConfig:
+        """The same for the C++ core, with what robot and policy say where this leaves it open.
+
+        Args:
+            limits: Taken where `self.limits` is None.
+            chunk_period_s: Taken where `self.chunk_period_s` is None.
+            execution_horizon: Taken where `self.execution_horizon` is None.
+        """
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name))
+        require(self.seed >= 0, "seed", self.seed, "must be >= 0")
+        off_or = {name: _off(name, getattr(self, name)) for name in ("watchdog_s", "max_following_error")}
+        period = self.chunk_period_s if self.chunk_period_s is not None else chunk_period_s
+        if period is not None:
+            require(0 < period <= 60, "chunk_period_s", period, "must be in (0, 60] s")
+        open_or = {name: _off(name, getattr(self, name)) for name in ("plan_timeout_s", "inference_rate_hz")}
+        return _core.ControlConfig(
+            period_s=self.period_s,
+            chunk_period_s=period if period is not None else 0.05,
+            mode=self.mode,
+            execution_horizon=execution_horizon if self.execution_horizon is None else self.execution_horizon,
+            blend_s=self.blend_s,
+            interpolation=self.interpolation,
+            merge=self.merge,
+            merge_weights=self.merge_weights,
+            discrete_dims=self.discrete_dims,
+            on_starvation=self.on_starvation,
+            temporal_ensemble_coeff=self.temporal_ensemble_coeff,
+            limits=self.limits if self.limits is not None else limits,
+            path_preserving=self.path_preserving,
+            smoothing_s=self.smoothing_s,
+            state_timeout_s=self.state_timeout_s,
+            inference_stop_timeout_s=self.inference_stop_timeout_s,
+            realtime=self.realtime,
+            priority=self.priority,
+            cpu=self.cpu,
+            lock_memory=self.lock_memory,
+            spin_s=self.spin_s,
+            first_state_timeout_s=self.first_state_timeout_s,
+            trace_s=self.trace_s,
+            **off_or,
+            **open_or,
+        )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ControlConfig:
+        """From a mapping of field names, as a configuration file holds them; `limits` may be a mapping too.
+
+        Raises:
+            ConfigError: An unknown field (the nearest known one is named) or a value outside its bounds.
+        """
+        known = [field.name for field in fields(cls)]
+        _refuse_unknown(values, known, "")
+        chosen = dict(values)
+        for name in _SEQUENCES:
+            if isinstance(chosen.get(name), list):
+                chosen[name] = tuple(chosen[name])
+        if isinstance(chosen.get("limits"), Mapping):
+            chosen["limits"] = _limits_from_dict(chosen["limits"])
+        return cls(**chosen)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> ControlConfig:
+        """From a .json, .toml (Python 3.11) or .yaml (with PyYAML) file.
+
+        Raises:
+            ConfigError: No such file, a file that cannot be read, an unknown field or a bad value.
+        """
+        file = Path(path)
+        require(file.is_file(), "path", file, "no such file")
+        values = _parse(file)
+        require(
+            isinstance(values, Mapping),
+            str(file),
+            type(values).__name__,
+            "must hold a mapping of field names",
+        )
+        return cls.from_dict(values)
+
+
+def _check_type(name: str, value: object) -> None:
+    if value is None and name in _OPTIONAL:
+        return
+    if name == "limits":
+        require(isinstance(value, JointLimits), name, type(value).__name__, "must be a JointLimits or None")
+    elif name in _WORDS:
+        require(isinstance(value, str), name, value, "must be a word")
+    elif name in _FLAGS:
+        require(isinstance(value, bool), name, value, "must be True or False")
+    elif name in _SEQUENCES:
+        require(
+            isinstance(value, Iterable) and not isinstance(value, str),
+            name,
+            value,
+            "must be a sequence of numbers",
+        )
+    elif name in _INTEGERS:
+        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+        require(whole, name, value, "must be an integer")
+    else:
+        require(isinstance(value, Real) and not isinstance(value, bool), name, value, "must be a number")
+
+
+def _off(name: str, value: float | None) -> float:
+    """None is off, which the core spells 0; so that 0 itself is no silent way to switch a check off."""
+    if value is None:
+        return 0.0
+    require(value > 0, name, value, "must be > 0, or None")
+    return value
+
+
+def _refuse_unknown(values: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    names = list(known)
+    for key in values:
+        if key in names:
+            continue
+        near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)
+        raise error(ConfigError, f"{where}{key}", "", f"no such field; did you mean {where}{near[0]}?")
+
+
+def _limits_from_dict(values: Mapping[str, Any]) -> JointLimits:
+    _refuse_unknown(values, _LIMIT_FIELDS, "limits.")
+    for name in _LIMIT_FIELDS:
+        require(name in values, f"limits.{name}", "", "is missing")
+    return JointLimits(*(values[name] for name in _LIMIT_FIELDS))
+
+
+def _parse(file: Path) -> Any:
+    text = file.read_text(encoding="utf-8")
+    try:
+        if file.suffix == ".json":
+            return json.loads(text)
+        if file.suffix == ".toml":
+            if sys.version_info < (3, 11):
+                raise error(ConfigError, str(file), "", "reading TOML takes Python 3.11 or later; use JSON")
+            import tomllib
+
+            return tomllib.loads(text)
+        if file.suffix in (".yaml", ".yml"):
+            try:
+                import yaml
+            except ImportError as cause:
+                raise error(
+                    ConfigError, str(file), "", "reading YAML takes `pip install PyYAML`; or use JSON"
+                ) from cause
+            return yaml.safe_load(text)
+    except ConfigError:
+        raise
+    except Exception as cause:  # each parser has errors of its own
+        raise error(ConfigError, str(file), "", f"cannot be read: {cause}") from cause
+    raise error(ConfigError, str(file), file.suffix, "must end in .json, .toml, .yaml or .yml")

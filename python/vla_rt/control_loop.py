@@ -1,0 +1,158 @@
+"""A complete controller from Python: robot in, policy in, `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
+
+from vla_rt import _core
+from vla_rt.control_config import ControlConfig
+from vla_rt.errors import ConfigError, error
+
+__all__ = ["ControlLoop", "RunReport"]
+
+#: What a policy in Python may be: observation features by name -> actions (T, N).
+PolicyFunction = Callable[[dict[str, NDArray[Any]]], ArrayLike]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What one run came to. Everything about motion is measured on the emitted commands.
+
+    Attributes:
+        ticks: Control ticks, the final stop included.
+        duration_s: From the first tick to the end of the last.
+        deadline_misses: Periods in which no tick ran because one before was late.
+        wakeup_us: {p50, p99, p999, max} of how much later than due a tick began [us].
+        compute_us: {p50, p99, p999, max} of read, tick, write and bookkeeping [us].
+        limit_violations: Position, velocity, acceleration or jerk beyond its limit in an emitted command;
+            every command is judged.
+        worst_limit_ratio: {velocity, acceleration, jerk}: largest value relative to its limit.
+        status_counts: Ticks by status.
+        fault: Why the controller stopped for good ("watchdog", "following_error", "driver_error", ...) or
+            None.
+        fault_text: The same in one sentence.
+        interrupted: Ended early by Ctrl-C or `request_stop`.
+        inference: chunks, failures, refused, last_error, latency_ms {p50, p99, p999, max}, abandoned (the
+            policy did not return in time and was let go).
+        seam: Largest {position, velocity, acceleration} jump between two chunks before blending, and their
+            count.
+        tracking_rms: Of measured - commanded position [rad] or [m].
+        limiting_rms: Of wished - commanded position while the wish was followed [rad] or [m].
+        realtime: What the kernel granted, and `refused`: one sentence per refusal.
+        dropped_records: Ticks missing in `trace` and the rms because the recorder was behind.
+        trace: The newest ticks: time_s (n,), measured_position, measured_velocity, command_position,
+            command_velocity, command_acceleration, target (n, N), status, chunk_sequence (n,).
+    """
+
+    ticks: int
+    duration_s: float
+    deadline_misses: int
+    wakeup_us: dict[str, float]
+    compute_us: dict[str, float]
+    limit_violations: int
+    worst_limit_ratio: dict[str, float]
+    status_counts: dict[str, int]
+    fault: str | None
+    fault_text: str | None
+    interrupted: bool
+    inference: dict[str, Any]
+    seam: dict[str, Any]
+    tracking_rms: float
+    limiting_rms: float
+    realtime: dict[str, Any]
+    dropped_records: int
+    trace: dict[str, NDArray[Any]] = field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the trace, ready for JSON."""
+        values = asdict(self)
+        del values["trace"]
+        return values
+
+
+class ControlLoop:
+    """Runs a policy on a robot: control tick, inference and recording in C++ threads of their own.
+
+    Args:
+        robot: A robot of `vla_rt.robots`.
+        policy: A policy package from `load_policy`, an object with `sample(observation)`, or a callable
+            `policy(observation: dict[str, ndarray]) -> (T, N) array`. Python ones run in the inference
+            thread; what they raise is counted and reported, and never ends the run.
+        config: How to run; the default where None.
+
+    Raises:
+        ConfigError: Robot, limits and policy do not fit together, or limits are missing.
+    """
+
+    def __init__(
+        self, robot: _core.Robot, policy: Any, config: ControlConfig | Mapping[str, Any] | None = None
+    ) -> None:
+        if not isinstance(robot, _core.Robot):
+            raise error(ConfigError, "robot", type(robot).__name__, "must be a robot of vla_rt.robots")
+        config = ControlConfig() if config is None else config
+        if isinstance(config, Mapping):
+            config = ControlConfig.from_dict(config)
+        if not isinstance(config, ControlConfig):
+            raise error(ConfigError, "config", type(config).__name__, "must be a ControlConfig")
+        limits = getattr(robot, "limits", None)
+        if config.limits is None and limits is None:
+            raise error(ConfigError, "limits", "None", "must be given: this robot has none of its own")
+        core = config.to_core(limits, _known_to(policy, "period_s"), _known_to(policy, "execution_horizon"))
+        self._source = _source_of(policy, core.chunk_period_s, config.seed)
+        self._config = config
+        self._core = _core.ControlLoop(robot, self._source, core)
+
+    @property
+    def config(self) -> ControlConfig:
+        """As given."""
+        return self._config
+
+    def run(self, duration_s: float) -> RunReport:
+        """Run for `duration_s` seconds, then follow the certified stop until the commanded motion is at rest.
+
+        A fault or Ctrl-C ends the run early, with the same stop; the report says so (`fault`, `interrupted`).
+
+        Raises:
+            ConfigError: The duration is not in (0, 1e6] s, or the robot stands outside the limits.
+            RealtimeError: A privilege that was enforced is refused.
+            VlaRtError: The robot posts no first state in time.
+        """
+        report = self._core.run(duration_s)
+        return RunReport(**report.to_dict(), trace=report.trace())
+
+    def request_stop(self) -> None:
+        """End the run in progress early, with the certified stop. Any thread."""
+        self._core.request_stop()
+
+    def stop_inference(self) -> None:
+        """End the inference of the run in progress: the plan is finished, then the watchdog faults."""
+        self._core.stop_inference()
+
+
+def _known_to(policy: Any, name: str) -> Any:
+    """What the policy, its specification or its configuration says about itself, or None."""
+    for owner in (policy, getattr(policy, "spec", None), getattr(policy, "config", None)):
+        value = owner.get(name) if isinstance(owner, Mapping) else getattr(owner, name, None)
+        if value is not None:
+            return value
+    return None
+
+
+def _source_of(policy: Any, period_s: float, seed: int) -> _core.ChunkSource:
+    if isinstance(policy, _core.ChunkSource):
+        return policy
+    if isinstance(policy, _core.Policy):
+        return _core.PolicySource(policy, seed)
+    function = getattr(policy, "sample", None) or getattr(policy, "predict", None) or policy
+    if not callable(function):
+        raise error(
+            ConfigError,
+            "policy",
+            type(policy).__name__,
+            "must be a policy package, have `sample`, or be callable",
+        )
+    return _core.PythonChunkSource(function, period_s)
