@@ -13,6 +13,7 @@ import pytest
 
 import vla_rt as vr
 from vla_rt.robots.mujoco_robot import MujocoRobot
+from vla_rt.sim import DEFAULT_MODEL
 from vla_rt.tasks.reach import ReachConfig
 
 pytest.importorskip("mujoco", reason="the extra `sim` is not installed")
@@ -58,6 +59,13 @@ def test_it_simulates_in_step_with_the_clock():
     assert done * 1e-3 <= elapsed + 0.1  # never ahead of the clock by more than what it had to make up
     assert lost > 0 or done * 1e-3 >= elapsed - 0.1
     assert (statistics.real_time_factor < 1.0) == (lost > 0)
+
+
+def test_its_limits_are_known_for_the_arm_that_ships_only(tmp_path: Path):
+    assert MujocoRobot().limits.num_joints == 7
+    own = tmp_path / "own.xml"
+    own.write_text(DEFAULT_MODEL.read_text())
+    assert MujocoRobot(model_path=own).limits is None
 
 
 def test_it_stands_still_without_commands_and_counts_no_goals():

@@ -136,7 +136,7 @@ class FlowMatchingPolicy(nn.Module):
     def _to_velocity(self, output: Tensor, x: Tensor, t: Tensor) -> Tensor:
         if self.config.prediction == "velocity":
             return output
-        # the line from x reaches the action after the remaining time; midpoint asks for none less than the bound
+        # the line from x reaches the action after the remaining time; midpoint needs no less than the bound
         towards = (output - x) / self._remaining(t, 0.5 / self.config.num_steps)
         return towards if self.config.noise_at == 0 else -towards
 

@@ -9,8 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from vla_rt._core import MailboxRobot, VlaRtError, steady_now_ns
+from vla_rt._core import JointLimits, MailboxRobot, VlaRtError, steady_now_ns
 from vla_rt.errors import error, require
+from vla_rt.robots.panda import panda_limits
 from vla_rt.sim.arm import ArmSimulation
 from vla_rt.tasks.reach import ReachConfig, ReachTask, TaskStatistics, reach_observation
 
@@ -92,7 +93,13 @@ class MujocoRobot(MailboxRobot):
         self._stopping = False
         self._error: BaseException | None = None
         self._statistics = DriverStatistics()
+        self._limits = panda_limits() if model_path is None else None
         arm.goal = self._task.goal
+
+    @property
+    def limits(self) -> JointLimits | None:
+        """The Panda's published limits; None for a model of your own, whose rates nobody knows."""
+        return self._limits
 
     @property
     def task_statistics(self) -> TaskStatistics:
