@@ -64,6 +64,18 @@ def test_no_chunk_means_starved_and_still():
     assert result.tracking_rms < 1e-6
 
 
+def test_rows_are_for_the_time_of_the_observation():
+    """Four rows cover 150 ms from the observation: enough when they come after 40 ms, too late after 200 ms."""
+
+    def still(observation: dict[str, np.ndarray], _: int) -> np.ndarray:
+        return np.tile(observation["observation.state"], (4, 1))
+
+    early = evaluate(still, EvaluationConfig(duration_s=1.0, delay_s=0.04))
+    late = evaluate(still, EvaluationConfig(duration_s=1.0, delay_s=0.2))
+    assert early.starved < 0.06
+    assert late.starved == 1.0
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [({"duration_s": 0.0}, "duration_s"), ({"delay_s": -1.0}, "delay_s"), ({"period_s": np.nan}, "period_s")],
