@@ -91,7 +91,7 @@ stubs: $(VENV)/.dev
 	@scripts/stubs.sh
 
 docs: $(VENV)/.dev
-	$(VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	@echo "documentation: site/index.html"
 
 wheel: $(VENV)/.build-requirements
