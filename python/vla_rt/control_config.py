@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -263,7 +264,7 @@ def _parse(file: Path) -> Any:
             return tomllib.loads(text)
         if file.suffix in (".yaml", ".yml"):
             try:
-                import yaml
+                yaml = importlib.import_module("yaml")
             except ImportError as cause:
                 raise error(
                     ConfigError, str(file), "", "reading YAML takes `pip install PyYAML`; or use JSON"

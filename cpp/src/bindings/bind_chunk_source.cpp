@@ -98,7 +98,8 @@ class PythonChunkSource final : public ChunkSource {
 
 void bind_chunk_source(py::module_& m) {
   watch_for_exit();
-  py::class_<ChunkSource>(m, "ChunkSource", "Whatever turns an observation into a chunk of actions.");
+  const py::class_<ChunkSource> base(m, "ChunkSource",
+                                     "Whatever turns an observation into a chunk of actions.");
   py::class_<PythonChunkSource, ChunkSource>(m, "PythonChunkSource", R"(A Python callable as a policy.
 
 It is called in the inference thread with a dict of arrays (copies: float32, int64 or uint8, by feature name) and returns

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -75,7 +76,7 @@ py::dict benchmark(const ControlConfig& config, const ArrayLike& rows, int horiz
   Samples samples;
   {
     const py::gil_scoped_release release;
-    samples = measure(config, motion, horizon, every, reinterpret_cast<Counter>(allocation_counter));
+    samples = measure(config, motion, horizon, every, std::bit_cast<Counter>(allocation_counter));
   }
   Array<double> position({static_cast<py::ssize_t>(samples.duration_ns.size()),
                           static_cast<py::ssize_t>(config.limits.num_joints)});

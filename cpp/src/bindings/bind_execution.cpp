@@ -59,9 +59,10 @@ ControlConfig make_config(double period_s, const ChunkExecutorConfig& executor,
   config.realtime.priority = priority;
   config.realtime.cpu = cpu;
   config.realtime.lock_memory = lock_memory;
-  if (!(spin_s >= 0 && spin_s < period_s))
-    throw ConfigError("spin_s", number(spin_s), "must be in [0, period_s)");
-  config.realtime.spin_ns = time_from(spin_s, "spin_s");
+  if (!(spin_s >= 0 && spin_s <= 1)) throw ConfigError("spin_s", number(spin_s), "must be in [0, 1] s");
+  // At most half a period is spent anyway: a short period needs no shorter spin to go with it.
+  if (period_s > 0 && period_s <= 1)
+    config.realtime.spin_ns = std::min(from_seconds(spin_s), from_seconds(period_s) / 2);
   config.first_state_timeout_s = first_state_timeout_s;
   config.trace_s = trace_s;
   config.validate();
@@ -203,16 +204,24 @@ Returns:
 
 Raises:
     ConfigError: A wrong shape.)")
-      .def("request_stop", &Controller::request_stop,
-           "From the next tick on: the certified stop, until `reset()`.")
-      .def("report_driver_error", &Controller::report_driver_error, "Fault at the next tick.")
-      .def_property_readonly("at_rest", &Controller::at_rest, "True when the last command was at rest.")
+      .def(
+          "request_stop", [](Controller& c) { c.request_stop(); },
+          "From the next tick on: the certified stop, until `reset()`.")
+      .def(
+          "report_driver_error", [](Controller& c) { c.report_driver_error(); }, "Fault at the next tick.")
+      .def_property_readonly(
+          "at_rest", [](const Controller& c) { return c.at_rest(); },
+          "True when the last command was at rest.")
       .def_property_readonly(
           "fault", [](const Controller& c) { return fault_or_none(c.fault(), c.fault().text()); },
           "None, or {reason, text, time_s, joint, value, bound} of the first fault since the last reset.");
 }
 
 void bind_loop(py::module_& m) {
+  py::class_<RunReport>(m, "RunReport", "What one run came to, measured on the emitted commands.")
+      .def("to_dict", [](const RunReport& report) { return to_dict(report); })
+      .def("trace", [](const RunReport& report) { return to_dict(report.trace); });
+
   py::class_<ControlLoop>(m, "ControlLoop", "Threads around a Controller; use `vla_rt.ControlLoop`.")
       .def(py::init([](const py::object& robot, const py::object& policy, const ControlConfig& config) {
              return std::make_unique<ControlLoop>(share<Robot>(robot), share<ChunkSource>(policy), config);
@@ -222,10 +231,6 @@ void bind_loop(py::module_& m) {
       .def("request_stop", &ControlLoop::request_stop,
            "End the run in progress early, with the certified stop.")
       .def("stop_inference", &ControlLoop::stop_inference, "End the inference of the run in progress.");
-
-  py::class_<RunReport>(m, "RunReport", "What one run came to, measured on the emitted commands.")
-      .def("to_dict", [](const RunReport& report) { return to_dict(report); })
-      .def("trace", [](const RunReport& report) { return to_dict(report.trace); });
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ double TickRecorder::SumOfSquares::rms() const noexcept {
 }
 
 TickRecorder::TickRecorder(int num_joints, std::size_t trace_rows)
-    : capacity_(trace_rows), ring_(kRingCapacity) {
+    : ring_(kRingCapacity), capacity_(trace_rows) {
   rows_.num_joints = num_joints;
 }
 

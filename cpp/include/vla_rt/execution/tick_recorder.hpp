@@ -63,8 +63,8 @@ class VLA_RT_API TickRecorder {
   void drain();
   void take(const TickRecord& record);
 
-  std::size_t capacity_;  // rows of the trace
   SpscRing<TickRecord> ring_;
+  std::size_t capacity_;  // rows of the trace
   std::thread thread_;
   std::mutex mutex_;  // guards stopping_
   std::condition_variable wake_;

@@ -20,7 +20,7 @@ namespace vla_rt {
 /// Real-time: `push` and `pop` are wait-free, no allocation; all memory is allocated and touched by the
 /// constructor. Thread: one producer, one consumer; `dropped` and `size` from any thread.
 template <class T>
-class SpscRing {
+class SpscRing {  // NOLINT(clang-analyzer-optin.performance.Padding): cache lines of their own
   static_assert(std::is_nothrow_copy_assignable_v<T> && std::is_default_constructible_v<T>,
                 "a value is copied inside the tick and must not throw there");
 

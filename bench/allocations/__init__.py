@@ -47,6 +47,6 @@ def _build() -> str | None:
     if compiler is None or not sys.platform.startswith("linux"):
         return None
     library = Path(tempfile.mkdtemp(prefix="vla_rt_bench_")) / "allocation_counter.so"
-    source = Path(__file__).with_name("allocation_counter.c")
+    source = Path(__file__).with_name("counter.c")
     command = [compiler, "-O2", "-shared", "-fPIC", "-fno-builtin", "-o", str(library), str(source)]
     return str(library) if subprocess.run(command, check=False).returncode == 0 else None

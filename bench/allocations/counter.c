@@ -1,4 +1,4 @@
-/* Counts the allocations of each thread; preloaded by bench/allocations.py. Works with glibc. */
+/* Counts the allocations of each thread; preloaded by the module beside it. Works with glibc. */
 #include <stddef.h>
 
 extern void *__libc_malloc(size_t);
