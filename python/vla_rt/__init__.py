@@ -7,7 +7,7 @@ the submodules that need them, when they are first used.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from vla_rt import robots, rotations, samplers
+from vla_rt import robots, rotations, rtc, samplers
 from vla_rt._core import (
     MAX_ACTION_DIM,
     MAX_HORIZON,
@@ -18,6 +18,7 @@ from vla_rt._core import (
     ConstraintEnforcer,
     ContinuousActionSpace,
     Controller,
+    DelayEstimator,
     DiscreteActionSpace,
     EndEffectorDeltaSpace,
     EndEffectorPoseSpace,
@@ -66,6 +67,7 @@ __all__ = [
     "ControlConfig",
     "ControlLoop",
     "Controller",
+    "DelayEstimator",
     "DiscreteActionSpace",
     "EndEffectorDeltaSpace",
     "EndEffectorPoseSpace",
@@ -100,6 +102,7 @@ __all__ = [
     "policies",
     "robots",
     "rotations",
+    "rtc",
     "samplers",
     "steady_now_ns",
     "tasks",

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,7 +17,6 @@
 #include "bindings/executor_config.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/execution/chunk_executor.hpp"
-#include "vla_rt/execution/temporal_ensembler.hpp"
 
 namespace py = pybind11;
 
@@ -135,6 +135,53 @@ class PythonChunkExecutor {
     counts["starved_s"] = to_seconds(c.starved_ns);
     counts["overtaken"] = c.overtaken;
     return counts;
+  }
+
+  /// Plays chunks (n, T, D), one every `ticks` ticks, and times each call.
+  py::dict benchmark(const ArrayLike& chunks, int ticks, double tick_s, std::uintptr_t counter) {
+    const Array<double> in = row_major<double>(chunks, "chunks");
+    const int D = executor_.config().action_dim;
+    require_shape(in, "chunks", {-1, -1, D});
+    if (ticks < 1 || in.shape(0) * ticks > 100'000'000)
+      throw ConfigError("ticks", std::to_string(ticks), "must be >= 1, and at most 1e8 in all");
+    const TimeNs tick = time_from(tick_s, "tick_s");
+    const auto allocations = reinterpret_cast<std::uint64_t (*)()>(counter);
+    const auto n = static_cast<std::size_t>(in.shape(0)), T = static_cast<std::size_t>(in.shape(1));
+    const std::size_t size = T * static_cast<std::size_t>(D), per_chunk = static_cast<std::size_t>(ticks);
+    Array<std::int64_t> at_ns(in.shape(0) * ticks), push_ns(in.shape(0));
+    Array<double> position({in.shape(0) * ticks, static_cast<py::ssize_t>(D)});
+    const auto values = elements(in);
+    const auto spent_at = mutable_elements(at_ns), spent_push = mutable_elements(push_ns);
+    const auto q = mutable_elements(position);
+    std::uint64_t allocated = 0;
+    {
+      const py::gil_scoped_release release;
+      JointArray velocity{};
+      for (std::size_t k = 0; k < n; ++k) {
+        chunk_->resize(static_cast<int>(T), D);
+        chunk_->start_time_ns = static_cast<TimeNs>(k * per_chunk) * tick;
+        chunk_->period_ns = from_seconds(executor_.config().period_s);
+        const auto rows = values.subspan(k * size, size);
+        std::copy(rows.begin(), rows.end(), chunk_->values.begin());
+        const std::uint64_t before = allocations != nullptr ? allocations() : 0;
+        const TimeNs begin = steady_now();
+        executor_.push(*chunk_);
+        spent_push[k] = steady_now() - begin;
+        for (std::size_t i = k * per_chunk; i < (k + 1) * per_chunk; ++i) {
+          const TimeNs from = steady_now();
+          executor_.at(static_cast<TimeNs>(i) * tick,
+                       q.subspan(i * static_cast<std::size_t>(D), static_cast<std::size_t>(D)), velocity);
+          spent_at[i] = steady_now() - from;
+        }
+        if (allocations != nullptr) allocated += allocations() - before;
+      }
+    }
+    py::dict found;
+    found["at_ns"] = std::move(at_ns);
+    found["push_ns"] = std::move(push_ns);
+    found["position"] = std::move(position);
+    found["allocations"] = allocations != nullptr ? py::object(py::int_(allocated)) : py::none();
+    return found;
   }
 
   py::object remaining_s() const {
@@ -263,38 +310,17 @@ Returns:
           "When the next chunk is due: start of the newest one + execution_horizon rows; None before the "
           "first.");
 
-  py::class_<TemporalEnsembler>(m, "TemporalEnsembler",
-                                R"(ACT's temporal ensembling, one chunk per control step.
+  m.def(
+      "benchmark_chunk_executor",
+      [](PythonChunkExecutor& executor, const ArrayLike& chunks, int ticks, double tick_s,
+         std::uintptr_t counter) { return executor.benchmark(chunks, ticks, tick_s, counter); },
+      py::arg("executor"), py::arg("chunks"), py::arg("ticks"), py::arg("tick_s"), py::arg("counter") = 0,
+      R"(Plays chunks (n, T, D) from time 0, one every `ticks` ticks of `tick_s`, in C++, and times every call.
 
-The action is the mean of all predictions made for this step, weighted exp(-coeff * i) with i = 0 the oldest. For chunks
-that come late or not every step use ChunkExecutor(mode="ensemble").
+`counter` is the address of a C function that returns the allocations so far, or 0.
 
-Args:
-    horizon: T, rows of a chunk.
-    action_dim: D.
-    coeff: positive trusts old predictions more, negative new ones; >= -2.
-
-Raises:
-    ConfigError: a value is out of its range.)")
-      .def(py::init<int, int, double>(), py::arg("horizon"), py::arg("action_dim"), py::arg("coeff") = 0.01)
-      .def(
-          "update",
-          [](TemporalEnsembler& self, const ArrayLike& chunk) {
-            const Array<double> in = row_major<double>(chunk, "chunk");
-            require_shape(in, "chunk", {self.horizon(), self.action_dim()});
-            Array<double> action(self.action_dim());
-            self.update(elements(in), mutable_elements(action));
-            return action;
-          },
-          py::arg("chunk"),
-          R"(Takes the chunk (T, D) whose row 0 is for this step; returns this step's action (D,).
-
-Raises:
-    ConfigError: wrong shape, or a number that is not finite; nothing changes.)")
-      .def("reset", &TemporalEnsembler::reset, "Forgets all chunks.")
-      .def_property_readonly("horizon", &TemporalEnsembler::horizon, "T.")
-      .def_property_readonly("action_dim", &TemporalEnsembler::action_dim, "D.")
-      .def_property_readonly("coeff", &TemporalEnsembler::coeff, "m of the weights exp(-m i).");
+Returns:
+    dict of at_ns (n * ticks,), push_ns (n,), position (n * ticks, D) and allocations (None without a counter).)");
 }
 
 }  // namespace vla_rt::bindings

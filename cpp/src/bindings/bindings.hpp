@@ -15,6 +15,8 @@ void bind_kinematics(pybind11::module_& m);
 void bind_constraints(pybind11::module_& m);
 void bind_smoothing(pybind11::module_& m);
 void bind_chunk_executor(pybind11::module_& m);
+void bind_temporal_ensembler(pybind11::module_& m);
+void bind_rtc(pybind11::module_& m);
 void bind_robots(pybind11::module_& m);
 void bind_chunk_source(pybind11::module_& m);
 void bind_execution(pybind11::module_& m);

@@ -16,6 +16,8 @@ PYBIND11_MODULE(_core, m) {
   bind_constraints(m);
   bind_smoothing(m);
   bind_chunk_executor(m);
+  bind_temporal_ensembler(m);
+  bind_rtc(m);
   bind_robots(m);
   bind_chunk_source(m);
   bind_execution(m);

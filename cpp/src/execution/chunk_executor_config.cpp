@@ -32,8 +32,8 @@ void ChunkExecutorConfig::validate() const {
             "must be finite and >= 0");
   const double sum = merge_weights[0] + merge_weights[1];
   require(std::isfinite(sum) && sum > 0, "merge_weights", sum, "must have a finite sum > 0");
-  require(std::isfinite(temporal_ensemble_coeff), "temporal_ensemble_coeff", temporal_ensemble_coeff,
-          "must be finite");
+  require(std::isfinite(temporal_ensemble_coeff) && temporal_ensemble_coeff >= -2, "temporal_ensemble_coeff",
+          temporal_ensemble_coeff, "must be finite and >= -2");
   std::array<bool, kMaxActionDim> discrete{};
   for (std::size_t i = 0; i < discrete_dims.size(); ++i) {
     const int d = discrete_dims[i];

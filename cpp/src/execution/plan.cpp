@@ -4,6 +4,24 @@
 
 namespace vla_rt::execution {
 
+bool Motion::is_zero(int D) const noexcept {
+  for (std::size_t d = 0; d < static_cast<std::size_t>(D); ++d)
+    if (q[d] != 0 || dq[d] != 0 || ddq[d] != 0) return false;
+  return true;
+}
+
+Motion difference(const Motion& a, const Motion& b, const std::array<bool, kMaxActionDim>& discrete,
+                  int D) noexcept {
+  Motion offset;
+  for (std::size_t d = 0; d < static_cast<std::size_t>(D); ++d) {
+    if (discrete[d]) continue;
+    offset.q[d] = a.q[d] - b.q[d];
+    offset.dq[d] = a.dq[d] - b.dq[d];
+    offset.ddq[d] = a.ddq[d] - b.ddq[d];
+  }
+  return offset;
+}
+
 void Fade::prepare(int D, int pieces) { curve = RowInterpolator(D, pieces + 1, Interpolation::Quintic); }
 
 void Fade::copy_from(const Fade& other) noexcept {
@@ -31,18 +49,16 @@ CrossFade::CrossFade(int D) : D_(static_cast<std::size_t>(D)) {
   for (std::vector<double>* samples : {&q_, &dq_, &ddq_}) samples->resize((Fade::kPieces + 1) * D_);
 }
 
-void CrossFade::sample(int k, const Motion& from, const Motion& to,
-                       const std::array<bool, kMaxActionDim>& discrete, double duration_s) noexcept {
+void CrossFade::sample(int k, const Motion& offset, double duration_s) noexcept {
   const double u = static_cast<double>(k) / Fade::kPieces, u2 = u * u, u3 = u2 * u;
   const double left = 1 - u3 * (10 - 15 * u + 6 * u2);
   const double rate = -30 * u2 * (1 - 2 * u + u2) / duration_s;
   const double bend = -60 * u * (1 - 3 * u + 2 * u2) / (duration_s * duration_s);
   const std::size_t at = static_cast<std::size_t>(k) * D_;
   for (std::size_t d = 0; d < D_; ++d) {
-    const double q = from.q[d] - to.q[d], dq = from.dq[d] - to.dq[d], ddq = from.ddq[d] - to.ddq[d];
-    q_[at + d] = discrete[d] ? 0 : left * q;
-    dq_[at + d] = discrete[d] ? 0 : left * dq + rate * q;
-    ddq_[at + d] = discrete[d] ? 0 : left * ddq + 2 * rate * dq + bend * q;
+    q_[at + d] = left * offset.q[d];
+    dq_[at + d] = left * offset.dq[d] + rate * offset.q[d];
+    ddq_[at + d] = left * offset.ddq[d] + 2 * rate * offset.dq[d] + bend * offset.q[d];
   }
 }
 

@@ -15,6 +15,9 @@
 
 namespace vla_rt::execution {
 
+/// Times beyond these are taken as these, so that differences of two do not overflow.
+inline constexpr TimeNs kLatest = INT64_MAX / 2, kEarliest = -kLatest;
+
 /// Position, velocity and acceleration of all dims.
 struct Motion {
   JointArray q{}, dq{}, ddq{};
@@ -25,7 +28,12 @@ struct Motion {
   [[nodiscard]] std::span<double> acceleration(int D) noexcept {
     return {ddq.data(), static_cast<std::size_t>(D)};
   }
+  [[nodiscard]] bool is_zero(int D) const noexcept;
 };
+
+/// a - b, zero in discrete dims.
+[[nodiscard]] Motion difference(const Motion& a, const Motion& b,
+                                const std::array<bool, kMaxActionDim>& discrete, int D) noexcept;
 
 /// A correction that fades to exactly zero at `end_ns`, added to a curve.
 struct Fade {
@@ -48,9 +56,8 @@ struct Fade {
 class CrossFade {
  public:
   explicit CrossFade(int D);
-  /// Sets sample k = 0..kPieces from both motions at that time, `duration_s` being that of the whole fade.
-  void sample(int k, const Motion& from, const Motion& to, const std::array<bool, kMaxActionDim>& discrete,
-              double duration_s) noexcept;
+  /// Sets sample k = 0..kPieces from old - new at its time, `duration_s` being that of the whole fade.
+  void sample(int k, const Motion& offset, double duration_s) noexcept;
   void write(TimeNs start, TimeNs duration, Fade& fade) const noexcept;
 
  private:
