@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import vla_rt as vr
 from vla_rt import _core
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,10 +27,20 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds what the examples assume: a policy package named `package`."""
+    from vla_rt.policies import FlowMatchingConfig, FlowMatchingPolicy
+
+    folder = tmp_path_factory.mktemp("examples")
+    vr.export_policy(FlowMatchingPolicy(FlowMatchingConfig()), folder / "package", backends=["torchscript"])
+    return folder
+
+
 @pytest.mark.parametrize(("where", "code"), blocks("python"), ids=lambda x: x if len(x) < 40 else "")
-def test_python_examples_run(where: str, code: str, tmp_path: Path) -> None:
+def test_python_examples_run(where: str, code: str, workplace: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=workplace, timeout=120
     )
     assert run.returncode == 0, run.stderr
 
