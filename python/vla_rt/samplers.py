@@ -1,5 +1,23 @@
-"""Samplers: from noise to action chunks, the loop in C++."""
+"""Samplers: from noise to action chunks or tokens, the loop in C++."""
 
-from vla_rt._core import FlowMatchingSampler, Sampler, noise
+from vla_rt._core import (
+    AutoregressiveSampler,
+    ConsistencySampler,
+    DDIMSampler,
+    DDPMSampler,
+    DPMSolverSampler,
+    FlowMatchingSampler,
+    Sampler,
+    noise,
+)
 
-__all__ = ["FlowMatchingSampler", "Sampler", "noise"]
+__all__ = [
+    "AutoregressiveSampler",
+    "ConsistencySampler",
+    "DDIMSampler",
+    "DDPMSampler",
+    "DPMSolverSampler",
+    "FlowMatchingSampler",
+    "Sampler",
+    "noise",
+]

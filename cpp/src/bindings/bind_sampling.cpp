@@ -8,6 +8,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/seeds.hpp"
+#include "vla_rt/sampling/consistency_sampler.hpp"
 #include "vla_rt/sampling/flow_matching_sampler.hpp"
 #include "vla_rt/sampling/noise.hpp"
 #include "vla_rt/sampling/sampler.hpp"
@@ -141,6 +142,26 @@ void bind_sampling(py::module_& m) {
         return "FlowMatchingSampler(num_steps=" + std::to_string(s.options().num_steps) + ", solver='" +
                to_string(s.options().solver) + "', noise_at=" + std::to_string(s.options().noise_at) + ")";
       });
+
+  py::class_<ConsistencySampler, Sampler>(
+      m, "ConsistencySampler",
+      "One-step and chained sampling; the denoiser (x, sigma) is the consistency function itself. The noise "
+      "given to\n"
+      "`sample` is scaled by sigma_max; step_noise k is added after evaluation k, the last one is not used.")
+      .def(py::init([](int num_steps, double sigma_min, double sigma_max, double rho, double sigma_data) {
+             return ConsistencySampler({num_steps, sigma_min, sigma_max, rho, sigma_data});
+           }),
+           py::arg("num_steps") = 1, py::arg("sigma_min") = 0.02, py::arg("sigma_max") = 80.0,
+           py::arg("rho") = 7.0, py::arg("sigma_data") = 0.5,
+           "Args:\n"
+           "    num_steps: K, 1..1000; the levels are the first K of K+1 Karras points from sigma_max to "
+           "sigma_min.\n"
+           "    sigma_min, sigma_max, rho: of the levels.\n"
+           "    sigma_data: of the scalings inside the consistency function; carried for its sake.\n\n"
+           "Raises ConfigError.");
+
+  bind_diffusion_samplers(m);
+  bind_autoregressive_sampler(m);
 }
 
 }  // namespace vla_rt::bindings

@@ -9,6 +9,8 @@ void bind_action_space(pybind11::module_& m);
 void bind_normalizer(pybind11::module_& m);  // part of action_space
 void bind_inference(pybind11::module_& m);
 void bind_sampling(pybind11::module_& m);
+void bind_diffusion_samplers(pybind11::module_& m);      // part of bind_sampling
+void bind_autoregressive_sampler(pybind11::module_& m);  // part of bind_sampling
 void bind_package(pybind11::module_& m);
 void bind_rt(pybind11::module_& m);
 void bind_kinematics(pybind11::module_& m);

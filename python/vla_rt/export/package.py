@@ -198,8 +198,8 @@ def _verify(policy: ExportablePolicy, folder: Path, backends: Sequence[str]) -> 
                 ModelError,
                 "backend",
                 backend,
-                f"the exported network differs from the policy by {worst:.2g} of the largest action, must be at "
-                f"most {TOLERANCE:g}; do encode or step branch on values, or draw random numbers?",
+                f"the exported network differs from the policy by {worst:.2g} of the largest action, must be "
+                f"at most {TOLERANCE:g}; do encode or step branch on values, or draw random numbers?",
             )
         checks[f"{backend}_max_error"] = worst
     return checks

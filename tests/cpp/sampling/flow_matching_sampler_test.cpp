@@ -9,13 +9,14 @@
 #include <new>
 #include <vector>
 
+#include "sampling/allocation_count.hpp"
 #include "vla_rt/core/errors.hpp"
 
 using namespace vla_rt;
 
-namespace {
+thread_local long allocation_count = 0;
 
-thread_local long allocations = 0;
+namespace {
 
 struct Field : Denoiser {
   explicit Field(double (*v)(double x, double t)) : v_(v) {}
@@ -38,7 +39,7 @@ std::vector<float> integrate(const FlowMatchingOptions& options, Denoiser& field
 
 // This test program counts its own heap calls.
 void* operator new(std::size_t size) {
-  ++allocations;
+  ++allocation_count;
   if (void* p = std::malloc(size)) return p;
   throw std::bad_alloc();
 }
@@ -106,9 +107,9 @@ TEST_CASE("sampling allocates nothing") {
   Field field([](double x, double) { return -x; });
   const FlowMatchingSampler sampler({10, OdeSolver::Rk4, 0});
   std::vector<float> x(112, 0.5F), scratch(sampler.scratch_size(112));
-  const long before = allocations;
+  const long before = allocation_count;
   sampler.sample(field, x, 0, {}, scratch);
-  CHECK(allocations == before);
+  CHECK(allocation_count == before);
   CHECK(field.calls == 40);
 }
 

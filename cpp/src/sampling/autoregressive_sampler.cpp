@@ -1,0 +1,137 @@
+#include "vla_rt/sampling/autoregressive_sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sampling/enum_text.hpp"
+#include "vla_rt/core/errors.hpp"
+#include "vla_rt/sampling/philox.hpp"
+
+namespace vla_rt {
+namespace {
+
+constexpr int kMaxTokens = 100'000, kMaxBatch = 65'536;
+constexpr EnumText<TokenChoice, 2> kChoices{
+    {{TokenChoice::Greedy, "greedy"}, {TokenChoice::Sample, "sample"}}};
+
+constexpr std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
+constexpr std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
+
+double uniform(const NoiseSource& noise, int position, int sequence) {
+  const auto words = philox4x32_10({low(noise.chunk), high(noise.chunk), static_cast<std::uint32_t>(position),
+                                    static_cast<std::uint32_t>(sequence)},
+                                   {low(noise.seed), high(noise.seed)});
+  return (static_cast<double>(words[0]) + 0.5) * 0x1p-32;
+}
+
+void require_usable(std::span<const float> logits, int position) {
+  bool any = false;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (std::isnan(logits[i]) || logits[i] == INFINITY)
+      throw ModelError(indexed("logits", static_cast<long>(i)), number(static_cast<double>(logits[i])),
+                       "must be finite or -inf (position " + std::to_string(position) + ")");
+    any = any || std::isfinite(logits[i]);
+  }
+  if (!any)
+    throw ModelError("logits", "all -inf",
+                     "must allow at least one token (position " + std::to_string(position) + ")");
+}
+
+}  // namespace
+
+TokenModel::~TokenModel() = default;
+
+const char* to_string(TokenChoice choice) noexcept { return text_of(kChoices, choice); }
+TokenChoice token_choice_from_string(const std::string& text, const std::string& field) {
+  return value_of(kChoices, text, field);
+}
+
+void AutoregressiveOptions::validate() const {
+  if (num_tokens < 1 || num_tokens > kMaxTokens)
+    throw ConfigError("num_tokens", std::to_string(num_tokens),
+                      "must be in 1.." + std::to_string(kMaxTokens));
+  if (!(temperature > 0 && std::isfinite(temperature)))
+    throw ConfigError("temperature", number(temperature), "must be finite and > 0");
+  if (top_k < 0) throw ConfigError("top_k", std::to_string(top_k), "must be >= 0");
+  if (!(top_p > 0 && top_p <= 1)) throw ConfigError("top_p", number(top_p), "must be in (0, 1]");
+  if (stop_token && *stop_token < 0)
+    throw ConfigError("stop_token", std::to_string(*stop_token), "must be >= 0");
+}
+
+AutoregressiveSampler::AutoregressiveSampler(const AutoregressiveOptions& options) : options_(options) {
+  options_.validate();
+}
+
+int AutoregressiveSampler::sample(TokenModel& model, int batch, const NoiseSource& noise,
+                                  Workspace& workspace) const {
+  if (batch < 1 || batch > kMaxBatch)
+    throw ConfigError("batch", std::to_string(batch), "must be in 1.." + std::to_string(kMaxBatch));
+  const auto rows = static_cast<std::size_t>(batch);
+  workspace.tokens.assign(rows * static_cast<std::size_t>(options_.num_tokens), 0);
+  workspace.stopped.assign(rows, 0);
+  std::size_t vocabulary = 0;
+  std::size_t length = 0;
+  while (length < static_cast<std::size_t>(options_.num_tokens)) {
+    const auto logits =
+        model.next_logits(std::span(workspace.tokens).first(rows * length), batch, static_cast<int>(length));
+    if (vocabulary == 0) vocabulary = logits.size() / rows;
+    if (vocabulary == 0 || logits.size() != rows * vocabulary)
+      throw ModelError(
+          "logits", std::to_string(logits.size()) + " values",
+          "must be (B, V) = (" + std::to_string(batch) + ", " + std::to_string(vocabulary) + ")");
+    // (B, length) becomes (B, length + 1): from the last row on, so that nothing is overwritten before it is
+    // moved.
+    bool all_stopped = true;
+    for (std::size_t row = rows; row-- > 0;) {
+      auto* const tokens = workspace.tokens.data();
+      std::copy_backward(tokens + row * length, tokens + (row + 1) * length,
+                         tokens + row * (length + 1) + length);
+      std::int64_t next = options_.stop_token.value_or(0);
+      if (workspace.stopped[row] == 0) {
+        const auto own = logits.subspan(row * vocabulary, vocabulary);
+        require_usable(own, static_cast<int>(length));
+        next = choose(own, uniform(noise, static_cast<int>(length), static_cast<int>(row)), workspace);
+        if (next == options_.stop_token) workspace.stopped[row] = 1;
+      }
+      tokens[row * (length + 1) + length] = next;
+      all_stopped = all_stopped && workspace.stopped[row] != 0;
+    }
+    ++length;
+    if (all_stopped) break;
+  }
+  workspace.tokens.resize(rows * length);
+  return static_cast<int>(length);
+}
+
+std::int64_t AutoregressiveSampler::choose(std::span<const float> logits, double uniform_number,
+                                           Workspace& workspace) const {
+  if (options_.mode == TokenChoice::Greedy) return std::ranges::max_element(logits) - logits.begin();
+  auto& ranked = workspace.ranked;
+  ranked.clear();
+  for (std::size_t i = 0; i < logits.size(); ++i)
+    ranked.emplace_back(static_cast<double>(logits[i]), static_cast<std::int32_t>(i));
+  std::ranges::sort(ranked, [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  });
+  if (options_.top_k > 0 && static_cast<std::size_t>(options_.top_k) < ranked.size())
+    ranked.resize(static_cast<std::size_t>(options_.top_k));
+  const double largest = ranked.front().first;
+  double total = 0;
+  for (auto& [weight, token] : ranked) total += weight = std::exp((weight - largest) / options_.temperature);
+
+  std::size_t kept = ranked.size();
+  double mass = total;
+  if (options_.top_p < 1) {
+    mass = 0;
+    for (kept = 0; kept < ranked.size() && mass < options_.top_p * total; ++kept) mass += ranked[kept].first;
+  }
+  while (ranked[kept - 1].first == 0) --kept;  // forbidden tokens; the largest weight is 1
+  double remaining = uniform_number * mass;
+  for (std::size_t i = 0; i < kept; ++i) {
+    remaining -= ranked[i].first;
+    if (remaining < 0) return ranked[i].second;
+  }
+  return ranked[kept - 1].second;  // rounding alone leads here
+}
+
+}  // namespace vla_rt

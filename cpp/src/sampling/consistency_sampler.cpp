@@ -1,0 +1,63 @@
+#include "vla_rt/sampling/consistency_sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "vla_rt/core/errors.hpp"
+
+namespace vla_rt {
+namespace {
+
+constexpr int kMaxSteps = 1000;
+
+}  // namespace
+
+void ConsistencyOptions::validate() const {
+  if (num_steps < 1 || num_steps > kMaxSteps)
+    throw ConfigError("num_steps", std::to_string(num_steps), "must be in 1.." + std::to_string(kMaxSteps));
+  const auto positive = [](const char* name, double value) {
+    if (!(value > 0 && std::isfinite(value)))
+      throw ConfigError(name, number(value), "must be finite and > 0");
+  };
+  positive("sigma_min", sigma_min);
+  positive("sigma_max", sigma_max);
+  positive("rho", rho);
+  positive("sigma_data", sigma_data);
+  if (sigma_max <= sigma_min)
+    throw ConfigError("sigma_max", number(sigma_max), "must be above sigma_min = " + number(sigma_min));
+}
+
+ConsistencySampler::ConsistencySampler(const ConsistencyOptions& options) : options_(options) {
+  options_.validate();
+  const double high = std::pow(options_.sigma_max, 1 / options_.rho);
+  const double low = std::pow(options_.sigma_min, 1 / options_.rho);
+  for (int k = 0; k < options_.num_steps; ++k) {
+    const double ramp = static_cast<double>(k) / options_.num_steps;
+    sigmas_.push_back(k == 0 ? options_.sigma_max : std::pow(high + ramp * (low - high), options_.rho));
+  }
+}
+
+void ConsistencySampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
+                             std::span<const float> step_noise, std::span<float> scratch) const {
+  const std::size_t n = x.size();
+  const std::span<float> clean = scratch.first(n), own_noise = scratch.subspan(n, n);
+  for (float& value : x) value = static_cast<float>(options_.sigma_max * static_cast<double>(value));
+  for (std::size_t k = 0; k < sigmas_.size(); ++k) {
+    evaluate(denoiser, x, static_cast<int>(k), clean);
+    if (k + 1 == sigmas_.size()) break;
+    std::span<const float> z = own_noise;
+    if (step_noise.empty()) {
+      fill_noise(noise, static_cast<std::uint32_t>(k + 1), own_noise);
+    } else {
+      z = step_noise.subspan(k * n, n);
+    }
+    const double sigma = sigmas_[k + 1];
+    const double added = std::sqrt(std::max(sigma * sigma - options_.sigma_min * options_.sigma_min, 0.0));
+    for (std::size_t i = 0; i < n; ++i)
+      x[i] = static_cast<float>(static_cast<double>(clean[i]) + added * static_cast<double>(z[i]));
+  }
+  std::ranges::copy(clean, x.begin());
+}
+
+}  // namespace vla_rt

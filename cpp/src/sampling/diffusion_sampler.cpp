@@ -1,0 +1,54 @@
+#include "vla_rt/sampling/diffusion_sampler.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace vla_rt {
+
+DiffusionSampler::DiffusionSampler(const std::vector<int>& timesteps, std::vector<Step> steps,
+                                   double clip_range, int history)
+    : timesteps_(timesteps.begin(), timesteps.end()),
+      steps_(std::move(steps)),
+      clip_range_(clip_range),
+      history_(history) {}
+
+std::size_t DiffusionSampler::scratch_size(std::size_t n) const noexcept {
+  return n * static_cast<std::size_t>(2 + history_);
+}
+
+void DiffusionSampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
+                           std::span<const float> step_noise, std::span<float> scratch) const {
+  const std::size_t n = x.size();
+  const std::span<float> m = scratch.first(n), own_noise = scratch.subspan(n, n);
+  std::array<std::span<float>, kMaxOrder> clean{};  // newest first
+  for (std::size_t j = 0; j < static_cast<std::size_t>(history_); ++j)
+    clean[j] = scratch.subspan((2 + j) * n, n);
+  std::ranges::fill(scratch, 0.0F);
+
+  for (std::size_t k = 0; k < steps_.size(); ++k) {
+    const Step& step = steps_[k];
+    evaluate(denoiser, x, static_cast<int>(k), m);
+    std::span<const float> z = own_noise;
+    if (step.noise != 0) {
+      if (step_noise.empty()) {
+        fill_noise(noise, static_cast<std::uint32_t>(k + 1), own_noise);
+      } else {
+        z = step_noise.subspan(k * n, n);
+      }
+    }
+    std::rotate(clean.begin(), clean.begin() + history_ - 1, clean.begin() + history_);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double xi = static_cast<double>(x[i]), mi = static_cast<double>(m[i]);
+      double x0 = step.predict_x * xi + step.predict_m * mi;
+      if (clip_range_ > 0) x0 = std::clamp(x0, -clip_range_, clip_range_);
+      double next = step.x * xi + step.m * mi + step.clean[0] * x0;
+      for (std::size_t j = 1; j < static_cast<std::size_t>(history_); ++j)
+        next += step.clean[j] * static_cast<double>(clean[j][i]);
+      if (step.noise != 0) next += step.noise * static_cast<double>(z[i]);
+      clean[0][i] = static_cast<float>(x0);
+      x[i] = static_cast<float>(next);
+    }
+  }
+}
+
+}  // namespace vla_rt
