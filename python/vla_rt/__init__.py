@@ -7,7 +7,7 @@ the submodules that need them, when they are first used.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from vla_rt import robots, rotations, rtc, samplers
+from vla_rt import robots, rotations, rtc, samplers, tokenizers
 from vla_rt._core import (
     MAX_ACTION_DIM,
     MAX_HORIZON,
@@ -106,6 +106,7 @@ __all__ = [
     "samplers",
     "steady_now_ns",
     "tasks",
+    "tokenizers",
     "training",
 ]
 

@@ -6,6 +6,7 @@
 
 namespace vla_rt {
 
+bool SkillSpec::operator==(const SkillSpec&) const = default;
 bool ActionSpaceSpec::operator==(const ActionSpaceSpec&) const = default;
 
 const char* to_string(ActionSpaceKind kind) noexcept {

@@ -33,8 +33,18 @@ int checked_dimension(const ActionSpaceSpec& spec, const char* lower_name, const
 
 }  // namespace
 
-BoundedActionSpace::BoundedActionSpace(ActionSpaceSpec spec, const char* lower_name, const char* upper_name)
+BoundedActionSpace::BoundedActionSpace(const ActionSpaceSpec& spec, const char* lower_name,
+                                       const char* upper_name)
     : ActionSpace(spec, checked_dimension(spec, lower_name, upper_name)) {}
+
+ActionSpaceSpec BoundedActionSpace::bounded(ActionSpaceKind kind, std::span<const double> lower,
+                                            std::span<const double> upper) {
+  ActionSpaceSpec spec;
+  spec.kind = kind;
+  spec.lower.assign(lower.begin(), lower.end());
+  spec.upper.assign(upper.begin(), upper.end());
+  return spec;
+}
 
 void BoundedActionSpace::normalize_one(std::span<const double> action, std::span<double> normalized) const {
   const std::span<const double> lo = lower(), hi = upper();

@@ -19,10 +19,7 @@ void require(bool fits, const char* name, std::size_t size, int dimension) {
 }  // namespace
 
 ContinuousActionSpace::ContinuousActionSpace(std::span<const double> low, std::span<const double> high)
-    : BoundedActionSpace({.kind = ActionSpaceKind::Continuous,
-                          .lower = {low.begin(), low.end()},
-                          .upper = {high.begin(), high.end()}},
-                         "low", "high") {}
+    : BoundedActionSpace(bounded(ActionSpaceKind::Continuous, low, high), "low", "high") {}
 
 void ContinuousActionSpace::squash(std::span<const double> logits, std::span<double> actions) const {
   const auto dim = static_cast<std::size_t>(dimension());

@@ -17,6 +17,13 @@ void require_rows(std::span<const double> weights, std::size_t n, std::span<cons
                       "must have n = " + std::to_string(n) + " for each action");
 }
 
+ActionSpaceSpec discrete(std::int64_t n) {
+  ActionSpaceSpec spec;
+  spec.kind = ActionSpaceKind::Discrete;
+  spec.num_actions = n;
+  return spec;
+}
+
 // The first index whose cumulative weight exceeds `target`; rounding at the end must not pick an impossible
 // action.
 template <typename Weight>
@@ -34,8 +41,7 @@ std::int64_t pick(std::size_t n, double target, const Weight& weight) {
 
 }  // namespace
 
-DiscreteActionSpace::DiscreteActionSpace(std::int64_t n)
-    : ActionSpace({.kind = ActionSpaceKind::Discrete, .num_actions = n}, 1) {
+DiscreteActionSpace::DiscreteActionSpace(std::int64_t n) : ActionSpace(discrete(n), 1) {
   if (n < 1 || n > std::numeric_limits<std::int32_t>::max())
     throw ConfigError("n", std::to_string(n), "must be in 1..2147483647");
 }

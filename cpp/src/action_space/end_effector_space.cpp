@@ -21,11 +21,20 @@ std::vector<double> with_quaternion(std::span<const double> bound, double quater
   return all;
 }
 
+ActionSpaceSpec pose_bounds(std::span<const double> lower, std::span<const double> upper) {
+  ActionSpaceSpec spec;
+  spec.kind = ActionSpaceKind::EndEffectorPose;
+  spec.lower = with_quaternion(lower, -1, "lower");
+  spec.upper = with_quaternion(upper, 1, "upper");
+  return spec;
+}
+
 ActionSpaceSpec delta_bounds(double max_translation, double max_rotation) {
   for (const auto& [name, value] :
        {std::pair{"max_translation", max_translation}, {"max_rotation", max_rotation}})
     if (!std::isfinite(value) || value <= 0) throw ConfigError(name, number(value), "must be finite and > 0");
-  ActionSpaceSpec spec{.kind = ActionSpaceKind::EndEffectorDelta};
+  ActionSpaceSpec spec;
+  spec.kind = ActionSpaceKind::EndEffectorDelta;
   spec.lower.assign(3, -max_translation);
   spec.upper.assign(3, max_translation);
   spec.lower.resize(6, -max_rotation);
@@ -62,10 +71,7 @@ void write_transforms(std::span<const double> actions, std::size_t width, Rotati
 }  // namespace
 
 EndEffectorPoseSpace::EndEffectorPoseSpace(std::span<const double> lower, std::span<const double> upper)
-    : BoundedActionSpace({.kind = ActionSpaceKind::EndEffectorPose,
-                          .lower = with_quaternion(lower, -1, "lower"),
-                          .upper = with_quaternion(upper, 1, "upper")},
-                         "lower", "upper") {}
+    : BoundedActionSpace(pose_bounds(lower, upper), "lower", "upper") {}
 
 void EndEffectorPoseSpace::to_transform(std::span<const double> actions, std::span<double> transforms) const {
   write_transforms(actions, 7, RotationFormat::Quaternion, transforms);

@@ -10,11 +10,11 @@
 namespace vla_rt {
 namespace {
 
-int checked_dimension(const std::vector<ActionSpaceSpec::Skill>& skills) {
+int checked_dimension(const std::vector<SkillSpec>& skills) {
   if (skills.empty()) throw ConfigError("skills", "none", "must hold at least one skill");
   std::set<std::string> names;
   int largest = 0;
-  for (const ActionSpaceSpec::Skill& skill : skills) {
+  for (const SkillSpec& skill : skills) {
     if (skill.name.empty()) throw ConfigError("skills", "''", "a skill's name must not be empty");
     const std::string field = "skills[" + skill.name + "]";
     if (!names.insert(skill.name).second) throw ConfigError(field, "twice", "a skill's name must be unique");
@@ -27,11 +27,18 @@ int checked_dimension(const std::vector<ActionSpaceSpec::Skill>& skills) {
   return 1 + largest;
 }
 
+ActionSpaceSpec hybrid(const std::vector<SkillSpec>& skills) {
+  ActionSpaceSpec spec;
+  spec.kind = ActionSpaceKind::Hybrid;
+  spec.skills = skills;
+  return spec;
+}
+
 }  // namespace
 
-HybridActionSpace::HybridActionSpace(std::vector<ActionSpaceSpec::Skill> skills)
-    : ActionSpace({.kind = ActionSpaceKind::Hybrid, .skills = skills}, checked_dimension(skills)) {
-  for (const ActionSpaceSpec::Skill& skill : skills)
+HybridActionSpace::HybridActionSpace(const std::vector<SkillSpec>& skills)
+    : ActionSpace(hybrid(skills), checked_dimension(skills)) {
+  for (const SkillSpec& skill : skills)
     skills_.push_back(skill.parameters.empty() ? nullptr : ActionSpace::make(skill.parameters[0]));
 }
 

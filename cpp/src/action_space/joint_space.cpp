@@ -8,7 +8,8 @@ namespace vla_rt {
 namespace {
 
 ActionSpaceSpec symmetric(std::span<const double> max_velocity) {
-  ActionSpaceSpec spec{.kind = ActionSpaceKind::JointVelocity};
+  ActionSpaceSpec spec;
+  spec.kind = ActionSpaceKind::JointVelocity;
   for (std::size_t i = 0; i < max_velocity.size(); ++i) {
     const double v = max_velocity[i];
     if (!std::isfinite(v) || v <= 0)
@@ -22,10 +23,7 @@ ActionSpaceSpec symmetric(std::span<const double> max_velocity) {
 }  // namespace
 
 JointPositionSpace::JointPositionSpace(std::span<const double> lower, std::span<const double> upper)
-    : BoundedActionSpace({.kind = ActionSpaceKind::JointPosition,
-                          .lower = {lower.begin(), lower.end()},
-                          .upper = {upper.begin(), upper.end()}},
-                         "lower", "upper") {}
+    : BoundedActionSpace(bounded(ActionSpaceKind::JointPosition, lower, upper), "lower", "upper") {}
 
 JointVelocitySpace::JointVelocitySpace(std::span<const double> max_velocity)
     : BoundedActionSpace(symmetric(max_velocity), "max_velocity", "max_velocity") {}

@@ -166,7 +166,6 @@ std::size_t size_of(RotationFormat format) noexcept {
     case RotationFormat::Quaternion:
       return 4;
     case RotationFormat::EulerXyz:
-      return 3;
     case RotationFormat::RotationVector:
       return 3;
     case RotationFormat::Rotation6d:

@@ -89,7 +89,7 @@ ActionSpaceSpec from_dict(const py::dict& d, int depth = 0) {
         throw ConfigError("skills", py::repr(entry).cast<std::string>(),
                           "must hold a name and parameters each");
       const auto skill = py::reinterpret_borrow<py::dict>(entry);
-      ActionSpaceSpec::Skill made{.name = py::str(skill["name"]).cast<std::string>()};
+      SkillSpec made{py::str(skill["name"]).cast<std::string>(), {}};
       if (skill.contains("parameters") && !skill["parameters"].is_none()) {
         if (!py::isinstance<py::dict>(skill["parameters"]))
           throw ConfigError("skills[" + made.name + "]", "", "parameters must be a dict or None");
@@ -337,10 +337,10 @@ void bind_hybrid(py::module_& m) {
                                         "numbers behind them are 0 and ignored.")
       .def(picklable<HybridActionSpace>())
       .def(py::init([](const py::dict& skills) {
-             std::vector<ActionSpaceSpec::Skill> made;
+             std::vector<SkillSpec> made;
              for (const auto& [name, space] : skills) {
                const auto text = py::str(name).cast<std::string>();
-               ActionSpaceSpec::Skill skill{.name = text};
+               SkillSpec skill{text, {}};
                if (!space.is_none()) {
                  if (!py::isinstance<ActionSpace>(space))
                    throw ConfigError("skills[" + text + "]", py::repr(space).cast<std::string>(),

@@ -7,6 +7,7 @@ namespace vla_rt::bindings {
 void bind_core(pybind11::module_& m);
 void bind_action_space(pybind11::module_& m);
 void bind_normalizer(pybind11::module_& m);  // part of action_space
+void bind_tokenization(pybind11::module_& m);
 void bind_inference(pybind11::module_& m);
 void bind_sampling(pybind11::module_& m);
 void bind_diffusion_samplers(pybind11::module_& m);      // part of bind_sampling

@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m) {
   using namespace vla_rt::bindings;
   bind_core(m);
   bind_action_space(m);
+  bind_tokenization(m);
   bind_inference(m);
   bind_sampling(m);
   bind_package(m);

@@ -24,25 +24,27 @@ enum class ActionSpaceKind : std::uint8_t {
 [[nodiscard]] VLA_RT_API ActionSpaceKind action_space_kind_from_string(const std::string& text,
                                                                        const std::string& field);
 
+struct ActionSpaceSpec;
+
+/// A named skill of a hybrid space.
+struct VLA_RT_API SkillSpec {
+  std::string name;
+  std::vector<ActionSpaceSpec> parameters;  ///< one space, or none for a skill without parameters
+
+  [[nodiscard]] bool operator==(const SkillSpec&) const;
+};
+
 /// Everything that makes an ActionSpace, as plain data: what a policy package stores. `ActionSpace::make`
 /// checks it.
 struct VLA_RT_API ActionSpaceSpec {
-  struct Skill;
+  using Skill = SkillSpec;
 
   ActionSpaceKind kind = ActionSpaceKind::Continuous;
-  std::vector<double> lower{}, upper{};  ///< (D) bounds in the raw unit; every kind but discrete and hybrid
-  std::int64_t num_actions = 0;          ///< n of a discrete space
-  std::vector<Skill> skills{};           ///< of a hybrid space, in the order of their indices
+  std::vector<double> lower, upper;  ///< (D) bounds in the raw unit; every kind but discrete and hybrid
+  std::int64_t num_actions = 0;      ///< n of a discrete space
+  std::vector<Skill> skills;         ///< of a hybrid space, in the order of their indices
 
   [[nodiscard]] bool operator==(const ActionSpaceSpec&) const;
-};
-
-/// A named skill of a hybrid space.
-struct VLA_RT_API ActionSpaceSpec::Skill {
-  std::string name;
-  std::vector<ActionSpaceSpec> parameters{};  ///< one space, or none for a skill without parameters
-
-  [[nodiscard]] bool operator==(const Skill&) const = default;
 };
 
 }  // namespace vla_rt

@@ -18,7 +18,10 @@ class VLA_RT_API BoundedActionSpace : public ActionSpace {
  protected:
   /// Throws ConfigError naming "<lower_name>[i]" or "<upper_name>[i]" when lengths differ or are outside
   /// 1..kMaxActionDim, a bound is not finite, or lower >= upper.
-  BoundedActionSpace(ActionSpaceSpec spec, const char* lower_name, const char* upper_name);
+  BoundedActionSpace(const ActionSpaceSpec& spec, const char* lower_name, const char* upper_name);
+  /// The spec of a kind with these bounds, unchecked.
+  [[nodiscard]] static ActionSpaceSpec bounded(ActionSpaceKind kind, std::span<const double> lower,
+                                               std::span<const double> upper);
 
   void normalize_one(std::span<const double> action, std::span<double> normalized) const override;
   void denormalize_one(std::span<const double> normalized, std::span<double> action) const override;

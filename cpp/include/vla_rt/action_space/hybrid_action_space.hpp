@@ -16,7 +16,7 @@ class VLA_RT_API HybridActionSpace final : public ActionSpace {
  public:
   /// Throws ConfigError when there is no skill, a name is empty or occurs twice, a parameter space is itself
   /// hybrid, or D > kMaxActionDim.
-  explicit HybridActionSpace(std::vector<ActionSpaceSpec::Skill> skills);
+  explicit HybridActionSpace(const std::vector<SkillSpec>& skills);
 
   [[nodiscard]] int num_skills() const noexcept { return static_cast<int>(skills_.size()); }
   [[nodiscard]] const std::string& skill_name(int index) const {
