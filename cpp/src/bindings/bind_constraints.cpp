@@ -7,10 +7,13 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
+#include "vla_rt/constraints/collision_model.hpp"
 #include "vla_rt/constraints/constraint_enforcer.hpp"
 #include "vla_rt/constraints/joint_limits.hpp"
 #include "vla_rt/constraints/violation_counter.hpp"
+#include "vla_rt/constraints/workspace.hpp"
 #include "vla_rt/core/errors.hpp"
+#include "vla_rt/kinematics/kinematics.hpp"
 
 namespace py = pybind11;
 
@@ -245,11 +248,12 @@ void bind_report(py::module_& m) {
       .def_property_readonly(
           "limited", &PythonReport::limited,
           "frozenset of the causes that changed the wish, over all joints: position, velocity,\n"
-          "acceleration, jerk, non_finite. Empty when the target was followed as it was.")
+          "acceleration, jerk, workspace, collision, non_finite. Empty when the target was followed as it "
+          "was.")
       .def_property_readonly(
           "causes", &PythonReport::causes,
           "(N,) uint8 bit mask per joint: 1 position, 2 velocity, 4 acceleration, 8 jerk,\n"
-          "64 non_finite.")
+          "16 workspace, 32 collision, 64 non_finite.")
       .def_property_readonly(
           "deviation", [](const PythonReport& r) { return from_joints(r.report.deviation, r.num_joints); },
           "(N,) float64 [rad]: target (the held one if it was not finite) minus command.")
@@ -257,6 +261,12 @@ void bind_report(py::module_& m) {
           "distance_to_limit",
           [](const PythonReport& r) { return from_joints(r.report.distance_to_limit, r.num_joints); },
           "(N,) float64 [rad]: from the command to the nearer position limit.")
+      .def_property_readonly(
+          "workspace_distance", [](const PythonReport& r) { return r.report.workspace_distance; },
+          "From the command's nearest point to the nearest wall of its workspace [m]; inf without one.")
+      .def_property_readonly(
+          "clearance", [](const PythonReport& r) { return r.report.clearance; },
+          "Smallest distance between things that must not touch, at the command [m]; inf without any.")
       .def_property_readonly(
           "log", &PythonReport::log_dicts,
           "list of dicts joint, cause, wanted, given, time_s, oldest first: every wish since reset\n"
@@ -267,6 +277,34 @@ void bind_report(py::module_& m) {
         return "EnforcerReport(status=" + std::string(to_string(r.report.status)) +
                ", limited=" + std::string(py::str(py::list(r.limited()))) + ")";
       });
+}
+
+ConstraintEnforcer make_enforcer(const JointLimits& limits, double period_s, const Kinematics* kinematics,
+                                 const py::object& workspace, const CollisionModel* collision,
+                                 bool path_preserving, double smoothing_s) {
+  const EnforcerOptions options{.path_preserving = path_preserving, .smoothing_s = smoothing_s};
+  Surroundings surroundings;
+  if (py::isinstance<Workspace>(workspace)) {
+    surroundings.workspaces.push_back(workspace.cast<Workspace>());
+  } else if (!workspace.is_none()) {
+    if (!py::isinstance<py::sequence>(workspace))
+      throw ConfigError("workspace", py::str(py::type::of(workspace).attr("__name__")),
+                        "must be a Workspace or a list of them");
+    for (const py::handle item : workspace) {
+      if (!py::isinstance<Workspace>(item))
+        throw ConfigError("workspace", py::str(py::type::of(item).attr("__name__")),
+                          "must be a Workspace or a list of them");
+      surroundings.workspaces.push_back(item.cast<Workspace>());
+    }
+  }
+  if (collision != nullptr) surroundings.collision = *collision;
+  if (kinematics == nullptr && collision != nullptr) kinematics = &collision->kinematics();
+  if (kinematics == nullptr) {
+    if (!surroundings.workspaces.empty())
+      throw ConfigError("kinematics", "None", "a workspace needs it, to know where its point is");
+    return ConstraintEnforcer(limits, period_s, options);
+  }
+  return ConstraintEnforcer(limits, period_s, options, *kinematics, surroundings);
 }
 
 void bind_enforcer(py::module_& m) {
@@ -281,19 +319,21 @@ void bind_enforcer(py::module_& m) {
       "Args:\n"
       "    limits: JointLimits of N joints.\n"
       "    period_s: control period in (0, 1] s.\n"
+      "    kinematics: Kinematics of the same joints; needed for a workspace, else taken from collision.\n"
+      "    workspace: Workspace or a list of them: points of the robot that must stay inside walls.\n"
+      "    collision: CollisionModel: links that must not touch each other or the world.\n"
+      "        Workspace and collision hold at and between ticks and over the whole stop in hand; 0.1 mm is\n"
+      "        kept from everything at rest, 0.01 mm in motion. Near a wall the robot slides along it.\n"
       "    path_preserving: slow all joints by one common time scale while any is saturated, so that a move "
       "from rest\n"
       "        is a straight line in joint space; clipping joint by joint is the last resort.\n"
       "    smoothing_s: time constant of target smoothing for noisy targets, 0 (off) to 0.05 s. Costs lag on "
       "steps.\n\n"
       "Raises:\n"
-      "    ConfigError: a bad limit, period or option.\n")
-      .def(py::init([](const JointLimits& limits, double period_s, bool path_preserving, double smoothing_s) {
-             return ConstraintEnforcer(
-                 limits, period_s,
-                 EnforcerOptions{.path_preserving = path_preserving, .smoothing_s = smoothing_s});
-           }),
-           py::arg("limits"), py::arg("period_s"), py::kw_only(), py::arg("path_preserving") = false,
+      "    ConfigError: a bad limit, period or option; kinematics missing or of another number of joints.\n")
+      .def(py::init(&make_enforcer), py::arg("limits"), py::arg("period_s"),
+           py::arg("kinematics") = py::none(), py::arg("workspace") = py::none(),
+           py::arg("collision") = py::none(), py::arg("path_preserving") = false, py::kw_only(),
            py::arg("smoothing_s") = 0.0)
       .def_property_readonly("num_joints", &ConstraintEnforcer::num_joints, "N.")
       .def_property_readonly("period_s", &ConstraintEnforcer::period_s, "Control period [s].")
@@ -318,8 +358,10 @@ void bind_enforcer(py::module_& m) {
           "    velocity: (N,) [rad/s], zero if None.\n"
           "    acceleration: (N,) [rad/s^2], zero if None.\n\n"
           "Raises:\n"
-          "    ConfigError: not finite, outside the limits, or no stop from there stays within them; nothing "
-          "changes.\n")
+          "    ConfigError: not finite, outside the limits, the workspace or free space, or the stop from "
+          "there "
+          "leaves\n"
+          "        them; says what and by how much; nothing changes.\n")
       .def("set_limits", &ConstraintEnforcer::set_limits, py::arg("limits"),
            "Changes the limits between two ticks, N unchanged. A joint whose state allows it has the new "
            "ones at once;\n"
@@ -424,6 +466,7 @@ void bind_counter(py::module_& m) {
 }  // namespace
 
 void bind_constraints(py::module_& m) {
+  bind_surroundings(m);
   bind_limits(m);
   bind_report(m);
   bind_enforcer(m);

@@ -9,7 +9,9 @@
 #include "constraints/common_time_scale.hpp"
 #include "constraints/joint_bounds.hpp"
 #include "constraints/joint_filter.hpp"
+#include "constraints/joint_sweep.hpp"
 #include "constraints/motion_state.hpp"
+#include "constraints/swept_check.hpp"
 #include "constraints/target_estimator.hpp"
 #include "constraints/target_tracker.hpp"
 #include "constraints/wish_log.hpp"
@@ -23,6 +25,7 @@ namespace {
 
 constexpr double kMemory = 0.8;      // theta of the target estimator
 constexpr double kPoleOffset = 0.3;  // delta of the tracking law
+constexpr int kMixSteps = 5;         // of the common mix of wish and stop
 
 JointBounds bounds_of(const JointLimits& limits, std::size_t i) {
   return JointBounds::make(limits.min_position[i], limits.max_position[i], limits.max_velocity[i],
@@ -50,6 +53,39 @@ std::span<const double> checked(const char* name, std::span<const double> values
     if (!std::isfinite(values[i]))
       throw ConfigError(indexed(name, static_cast<long>(i)), number(values[i]), "must be finite");
   return values;
+}
+
+bool same_chain(const Kinematics& a, const Kinematics& b) {
+  const auto same = [&](int j) {
+    return a.joint(j).origin.rotation == b.joint(j).origin.rotation &&
+           a.joint(j).origin.translation == b.joint(j).origin.translation &&
+           a.joint(j).axis == b.joint(j).axis && a.joint(j).prismatic == b.joint(j).prismatic;
+  };
+  if (a.joint_names() != b.joint_names()) return false;
+  for (int j = 0; j < a.num_joints(); ++j)
+    if (!same(j)) return false;
+  return true;
+}
+
+// What is wrong with standing, or stopping from, where the check stands.
+[[noreturn]] void throw_refused_surroundings(const SweptCheck& check, std::span<const double> q) {
+  std::string where = "(";
+  for (const double x : q) where += (where.size() > 1 ? ", " : "") + number(x);
+  where += ")";
+  const Gap* gap = check.tightest();
+  const double d = check.tightest_distance();
+  if (gap == nullptr || d >= SweptCheck::kStartGap)
+    throw ConfigError("position", where,
+                      check.blocker() == kWorkspace
+                          ? "the shortest stop leaves the workspace"
+                          : "the shortest stop ends in or passes through a collision");
+  const std::string& first = check.model().name(gap->first_name);
+  const std::string& second = check.model().name(gap->second_name);
+  const std::string what = gap->is_workspace ? first + " is " + number(-d) + " m outside its workspace"
+                                             : first + " is " + number(-d) + " m inside " + second +
+                                                   " (ignore the pair if it may be)";
+  throw ConfigError("position", where,
+                    what + ", must be at least " + number(SweptCheck::kStartGap) + " m clear");
 }
 
 [[noreturn]] void throw_refused_start(unsigned cause, std::size_t i, const MotionState& x,
@@ -94,6 +130,14 @@ struct ConstraintEnforcer::Impl {
   std::array<MotionState, kMaxActionDim> errors{};
   CommonTimeScale common;
 
+  // With surroundings: what each joint wants next, alone.
+  std::unique_ptr<SweptCheck> surroundings;
+  std::array<MotionState, kMaxActionDim> next{}, trial{};
+  std::array<TickMotion, kMaxActionDim> trial_motion{}, wished_motion{};
+  std::array<TickMotion, kMaxActionDim> stop_motions{};
+  std::array<Extent, kMaxActionDim> stop_ranges{};
+  std::array<JointSweep, kMaxActionDim> sweeps{};
+
   std::array<unsigned, kMaxActionDim> causes{}, last_causes{};
   std::int64_t ticks = 0;
   WishLog log;
@@ -129,17 +173,45 @@ struct ConstraintEnforcer::Impl {
     estimators[i].forget();
   }
 
+  // After every tick: where the robot is now.
+  void look_around() noexcept {
+    if (!surroundings) return;
+    surroundings->stand_at({q.data(), n});
+    if (at_rest()) surroundings->rest_here();
+  }
+
+  [[nodiscard]] bool at_rest() const noexcept {
+    for (std::size_t i = 0; i < n; ++i)
+      if (v[i] != 0 || a[i] != 0) return false;
+    return true;
+  }
+
+  [[nodiscard]] std::span<const JointSweep> stops_from_here() noexcept {
+    for (std::size_t i = 0; i < n; ++i) sweeps[i].build(state(i), {}, state(i), bounds[i], 0);
+    return {sweeps.data(), n};
+  }
+
   // Takes over new limits where the state has come into their safe set.
   void adopt_pending() noexcept {
     any_pending = false;
+    std::array<bool, kMaxActionDim> adopted{};
     for (std::size_t i = 0; i < n; ++i) {
       if (!is_pending[i]) continue;
       if (!cannot_obey[i] && refused_start(state(i), pending[i]) == 0) {
-        bounds[i] = pending[i];
+        std::swap(bounds[i], pending[i]);
         is_pending[i] = false;
+        adopted[i] = true;
       } else {
         any_pending = true;
       }
+    }
+    // New limits mean another stop; without surroundings, or if it keeps away from them, they hold from now.
+    if (!surroundings || surroundings->admits(stops_from_here())) return;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (!adopted[i]) continue;
+      std::swap(bounds[i], pending[i]);
+      is_pending[i] = true;
+      any_pending = true;
     }
   }
 
@@ -161,14 +233,14 @@ struct ConstraintEnforcer::Impl {
                    : estimators[i].see_position(inside, outside, b, h);
   }
 
-  void move_joint(std::size_t i) noexcept {
+  // The next state of one joint for its own limits; fills motion[i].
+  [[nodiscard]] MotionState moved_joint(std::size_t i) noexcept {
     const JointBounds& b = bounds[i];
     const TargetMotion& goal = goals[i];
     MotionState x = state(i);
     if (arrived(x, goal)) {
       motion[i].set(0, h);
-      emit(i, {.q = goal.q, .v = 0, .a = 0});
-      return;
+      return {.q = goal.q, .v = 0, .a = 0};
     }
     TrackingRates rates{.A = b.A, .J = b.J};
     CommonTimeScale::Rates shared;
@@ -186,7 +258,61 @@ struct ConstraintEnforcer::Impl {
     }
     if (wish.saturated) causes[i] |= limits_asked_too_much(x, goal.q, b);
     causes[i] |= filter_tick(x, u, b, h, motion[i]);
-    emit(i, x);
+    return x;
+  }
+
+  [[nodiscard]] MotionState stopped_joint(std::size_t i) noexcept {
+    MotionState x = state(i);
+    follow_stop(x, bounds[i], h, motion[i]);
+    estimators[i].forget();
+    return x;
+  }
+
+  // Replaces next and motion, which every joint has chosen alone, by the nearest mix with the stop that the
+  // surroundings admit. The mix is one for all joints; at 1, every joint takes the next piece of the stop in
+  // hand, which was verified with it and needs no check.
+  void agree_with_surroundings() noexcept {
+    const auto admitted = [&](const auto& states, const auto& motions) {
+      for (std::size_t i = 0; i < n; ++i) sweeps[i].build(state(i), motions[i], states[i], bounds[i], h);
+      return surroundings->admits({sweeps.data(), n});
+    };
+    if (admitted(next, motion)) return;
+    unsigned blockers = surroundings->blocker();
+    std::copy_n(motion.begin(), n, wished_motion.begin());
+    std::array<TickMotion, kMaxActionDim>& stops = stop_motions;
+    std::array<Extent, kMaxActionDim>& ranges = stop_ranges;
+    for (std::size_t i = 0; i < n; ++i) {
+      stops[i] = stop_motion(stop_profile(v[i], a[i], bounds[i].A, bounds[i].J), bounds[i].J, h);
+      ranges[i] = accepted_range(state(i), bounds[i]);
+    }
+    double best = 1, refused = 0;
+    for (int k = 0; k < kMixSteps; ++k) {
+      const double lambda = 0.5 * (best + refused);
+      for (std::size_t i = 0; i < n; ++i) {
+        const TickMotion& wish = wished_motion[i];
+        const bool comparable = wish.count == 1 || wish.count == stops[i].count;
+        if (!comparable || !mix_with_stop(state(i), wish, stops[i], lambda, bounds[i], ranges[i], trial[i],
+                                          trial_motion[i])) {
+          trial[i] = state(i);
+          follow_stop(trial[i], bounds[i], h, trial_motion[i]);
+        }
+        trial[i].q = std::clamp(trial[i].q, bounds[i].min_q, bounds[i].max_q);
+      }
+      if (admitted(trial, trial_motion)) {
+        best = lambda;
+        std::copy_n(trial.begin(), n, next.begin());
+        std::copy_n(trial_motion.begin(), n, motion.begin());
+      } else {
+        refused = lambda;
+        blockers |= surroundings->blocker();
+      }
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      causes[i] |= blockers;
+      if (best < 1) continue;
+      next[i] = state(i);
+      follow_stop(next[i], bounds[i], h, motion[i]);
+    }
   }
 
   // Within a few units in the last place of a target that stands still: be there exactly, so that rest is
@@ -227,6 +353,8 @@ struct ConstraintEnforcer::Impl {
     };
     add(kNonFinite, target, q[i]);
     add(kPosition, target, q[i]);
+    add(kWorkspace, target, q[i]);
+    add(kCollision, target, q[i]);
     add(kVelocity, wanted_v, v[i]);
     add(kAcceleration, wanted_a, a[i]);
     add(kJerk, wanted_j, jerk[i]);
@@ -243,6 +371,12 @@ struct ConstraintEnforcer::Impl {
       report.deviation[i] = finite((std::isfinite(wanted) ? wanted : estimators[i].held().q) - q[i]);
       report.distance_to_limit[i] = std::max(0.0, std::min(q[i] - bounds[i].min_q, bounds[i].max_q - q[i]));
     }
+    if (surroundings && has_start) {
+      report.workspace_distance = surroundings->workspace_distance();
+      report.clearance = surroundings->clearance();
+    } else {
+      report.workspace_distance = report.clearance = std::numeric_limits<double>::infinity();
+    }
     report.status = status;
     return status;
   }
@@ -254,29 +388,49 @@ struct ConstraintEnforcer::Impl {
     if (feedforward.size() != n) feedforward = {};
     std::fill_n(causes.begin(), n, 0u);
     if (!has_start) return report_tick(target, report), report.status = Status::Fault;
-    ++ticks;
-    if (any_pending) adopt_pending();
+    begin_tick();
     if (fault) {
       for (std::size_t i = 0; i < n; ++i) {
         stop_joint(i);
         if (cannot_obey[i]) causes[i] = kPosition;
       }
+      look_around();
       return report_tick(target, report);
     }
-    for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t i = 0; i < n; ++i)
       see_target(i, target.empty() ? kNaN : target[i], feedforward.empty() ? nullptr : &feedforward[i]);
-      errors[i] = tracker.error(state(i), goals[i]);
-    }
+    if (surroundings) slide_goals();
+    for (std::size_t i = 0; i < n; ++i) errors[i] = tracker.error(state(i), goals[i]);
     if (options.path_preserving) common.update({errors.data(), n}, {bounds.data(), n});
-    for (std::size_t i = 0; i < n; ++i) {
-      if (is_pending[i]) {
-        causes[i] |= why_pending(i);
-        stop_joint(i);
-      } else {
-        move_joint(i);
-      }
+    if (surroundings) {
+      for (std::size_t i = 0; i < n; ++i) next[i] = choose(i);
+      agree_with_surroundings();
+      for (std::size_t i = 0; i < n; ++i) emit(i, next[i]);
+      look_around();
+    } else {
+      for (std::size_t i = 0; i < n; ++i) emit(i, choose(i));
     }
     return report_tick(target, report);
+  }
+
+  void begin_tick() noexcept {
+    ++ticks;
+    if (surroundings) surroundings->begin_tick();
+    if (any_pending) adopt_pending();
+  }
+
+  [[nodiscard]] MotionState choose(std::size_t i) noexcept {
+    if (!is_pending[i]) return moved_joint(i);
+    causes[i] |= why_pending(i);
+    return stopped_joint(i);
+  }
+
+  void slide_goals() noexcept {
+    surroundings->project(stops_from_here(), {goals.data(), n}, {causes.data(), n});
+    for (std::size_t i = 0; i < n; ++i) {
+      goals[i].q = std::clamp(goals[i].q, bounds[i].goal_min_q, bounds[i].goal_max_q);
+      goals[i].v = std::clamp(goals[i].v, -bounds[i].V, bounds[i].V);
+    }
   }
 
   [[nodiscard]] unsigned why_pending(std::size_t i) const noexcept {
@@ -296,6 +450,25 @@ ConstraintEnforcer::ConstraintEnforcer(const JointLimits& limits, double period_
   if (!within(options.smoothing_s, 0, 0.05))
     throw ConfigError("smoothing_s", number(options.smoothing_s), "must be in [0, 0.05]");
   impl_ = std::make_unique<Impl>(limits, period_s, options);
+}
+
+ConstraintEnforcer::ConstraintEnforcer(const JointLimits& limits, double period_s,
+                                       const EnforcerOptions& options, const Kinematics& kinematics,
+                                       const Surroundings& surroundings)
+    : ConstraintEnforcer(limits, period_s, options) {
+  if (kinematics.num_joints() != limits.num_joints)
+    throw ConfigError("kinematics", std::to_string(kinematics.num_joints()) + " joints",
+                      "must have as many as limits: " + std::to_string(limits.num_joints));
+  const CollisionShapes* shapes = nullptr;
+  if (surroundings.collision) {
+    if (!same_chain(kinematics, surroundings.collision->kinematics()))
+      throw ConfigError("collision", "another chain", "must be made from the same robot and base link");
+    shapes = &surroundings.collision->shapes();
+  }
+  if (shapes == nullptr && surroundings.workspaces.empty() && !surroundings.check) return;
+  impl_->surroundings =
+      std::make_unique<SweptCheck>(GapModel(kinematics, surroundings.workspaces, shapes), surroundings.check);
+  impl_->surroundings->widen_range({impl_->bounds.data(), impl_->n});
 }
 
 ConstraintEnforcer::~ConstraintEnforcer() = default;
@@ -323,6 +496,15 @@ void ConstraintEnforcer::reset(std::span<const double> position, std::span<const
     const JointBounds b = bounds_of(s.limits, i);
     const unsigned cause = refused_start(start(i), b);
     if (cause != 0) throw_refused_start(cause, i, start(i), b);
+  }
+  if (s.surroundings) {
+    for (std::size_t i = 0; i < s.n; ++i)
+      s.sweeps[i].build(start(i), {}, start(i), bounds_of(s.limits, i), 0);
+    // Tried on a copy, so that a refused start changes nothing.
+    SweptCheck trial = *s.surroundings;
+    trial.stand_at(position);
+    if (!trial.admits_start({s.sweeps.data(), s.n})) throw_refused_surroundings(trial, position);
+    *s.surroundings = std::move(trial);
   }
   for (std::size_t i = 0; i < s.n; ++i) {
     const MotionState x = start(i);
@@ -352,6 +534,7 @@ void ConstraintEnforcer::set_limits(const JointLimits& limits) {
   s.limits = limits;
   if (!s.has_start) {
     for (std::size_t i = 0; i < s.n; ++i) s.bounds[i] = bounds_of(limits, i);
+    if (s.surroundings) s.surroundings->widen_range({s.bounds.data(), s.n});
     return;
   }
   for (std::size_t i = 0; i < s.n; ++i) {
@@ -362,10 +545,15 @@ void ConstraintEnforcer::set_limits(const JointLimits& limits) {
                        stop.hi > limits.max_position[i] + rounding_of(stop.hi);
     s.fault = s.fault || s.cannot_obey[i];
   }
-  if (s.fault)
+  if (s.fault) {
     s.any_pending = true;
-  else
-    s.adopt_pending();
+    return;
+  }
+  if (s.surroundings) {
+    s.surroundings->widen_range({s.pending.data(), s.n});
+    s.surroundings->begin_tick();
+  }
+  s.adopt_pending();
 }
 
 Status ConstraintEnforcer::apply(std::span<const double> target, std::span<const double> feedforward_velocity,
@@ -376,16 +564,12 @@ Status ConstraintEnforcer::apply(std::span<const double> target, std::span<const
 void ConstraintEnforcer::stop() noexcept {
   Impl& s = *impl_;
   if (!s.has_start) return;
-  ++s.ticks;
-  if (s.any_pending) s.adopt_pending();
+  s.begin_tick();
   for (std::size_t i = 0; i < s.n; ++i) s.stop_joint(i);
+  s.look_around();
 }
 
-bool ConstraintEnforcer::at_rest() const noexcept {
-  for (std::size_t i = 0; i < impl_->n; ++i)
-    if (impl_->v[i] != 0 || impl_->a[i] != 0) return false;
-  return true;
-}
+bool ConstraintEnforcer::at_rest() const noexcept { return impl_->at_rest(); }
 
 std::span<const double> ConstraintEnforcer::position() const noexcept { return {impl_->q.data(), impl_->n}; }
 std::span<const double> ConstraintEnforcer::velocity() const noexcept { return {impl_->v.data(), impl_->n}; }

@@ -43,14 +43,48 @@ inline void follow_stop(MotionState& x, const JointBounds& b, double h, TickMoti
   return least <= most ? std::clamp(u, least, most) : u;
 }
 
+/// A sampled acceleration that left the limit by the rounding of a + u h alone is put back on it.
+inline void settle(MotionState& y, const JointBounds& b) noexcept {
+  constexpr double kSlack = 1 + 1e-12;
+  if (std::fabs(y.a) > b.A && std::fabs(y.a) <= b.A * kSlack) y.a = std::copysign(b.A, y.a);
+}
+
+/// The range that stops from x's next state must keep. A start on a limit may leave it: the range is never
+/// asked to be better than it is now.
+[[nodiscard]] inline Extent accepted_range(const MotionState& x, const JointBounds& b) noexcept {
+  Extent range{b.inner_min_q, b.inner_max_q};
+  if (x.q >= range.hi || x.q <= range.lo) {
+    const Extent now = stop_extent(x, b.A, b.J);
+    range.hi = std::max(range.hi, std::min(now.hi, b.max_q));
+    range.lo = std::min(range.lo, std::max(now.lo, b.min_q));
+  }
+  return range;
+}
+
+/// Mixes (1 - lambda) wish + lambda stop(t), piece by piece, from x for the tick that `stop` describes. A
+/// wish of several pieces has the stop's. Returns whether the state after it, in `end`, and all on the way
+/// are in the safe set.
+inline bool mix_with_stop(const MotionState& x, const TickMotion& wish, const TickMotion& stop, double lambda,
+                          const JointBounds& b, const Extent& range, MotionState& end,
+                          TickMotion& motion) noexcept {
+  end = x;
+  motion.count = 0;
+  for (int k = 0; k < stop.count; ++k) {
+    const JerkPiece& piece = stop.pieces[static_cast<std::size_t>(k)];
+    const double wished = wish.pieces[wish.count == 1 ? 0 : static_cast<std::size_t>(k)].jerk;
+    const double mixed = wished + (piece.jerk - wished) * lambda;
+    if (broken_between(end, mixed, piece.duration, b.inner_V, range) != 0) return false;
+    motion.append(mixed, piece.duration);
+    end = advanced(end, mixed, piece.duration);
+  }
+  settle(end, b);
+  return outside_safe_set(end, b, b.inner_V, range) == 0;
+}
+
 /// Moves x by one tick of h seconds as near to jerk `wish` as the safe set allows; returns the `Cause` bits
 /// of the limits that changed the wish. x must be in the safe set, and is afterwards.
 inline unsigned filter_tick(MotionState& x, double wish, const JointBounds& b, double h,
                             TickMotion& motion) noexcept {
-  constexpr double kSlack = 1 + 1e-12;  // rounding of a + u h
-  const auto settle = [&](MotionState& y) {
-    if (std::fabs(y.a) > b.A && std::fabs(y.a) <= b.A * kSlack) y.a = std::copysign(b.A, y.a);
-  };
   const auto accept = [&](const MotionState& y) {
     x = y;
     x.q = std::clamp(x.q, b.min_q, b.max_q);
@@ -69,17 +103,10 @@ inline unsigned filter_tick(MotionState& x, double wish, const JointBounds& b, d
     u = std::clamp(within_A, -b.J, b.J);
   }
 
-  // A start on a limit may leave it: the range is never asked to be better than it is now.
-  Extent range{b.inner_min_q, b.inner_max_q};
-  if (x.q >= range.hi || x.q <= range.lo) {
-    const Extent now = stop_extent(x, b.A, b.J);
-    range.hi = std::max(range.hi, std::min(now.hi, b.max_q));
-    range.lo = std::min(range.lo, std::max(now.lo, b.min_q));
-  }
-
+  const Extent range = accepted_range(x, b);
   const auto refused = [&](double jerk, MotionState& y) {
     y = advanced(x, jerk, h);
-    settle(y);
+    settle(y, b);
     const unsigned end = outside_safe_set(y, b, b.inner_V, range);
     return end != 0 ? end : broken_between(x, jerk, h, b.inner_V, range);
   };
@@ -90,47 +117,33 @@ inline unsigned filter_tick(MotionState& x, double wish, const JointBounds& b, d
     u = std::clamp(clamp_to_velocity(x, u, b.inner_V * (1 - 1e-12), b.J, h), -b.J, b.J);
     refusal = refused(u, y);
   }
+  motion.set(u, h);
   if (refusal == 0) {
     accept(y);
-    motion.set(u, h);
     return causes;
   }
   causes |= refusal;
 
-  // Mix (1 - lambda) u + lambda u_stop(t), piece by piece; lambda = 1 is the stop and needs no check.
-  const StopProfile stop = stop_profile(x.v, x.a, b.A, b.J);
-  const TickMotion pure = stop_motion(stop, b.J, h);
+  // lambda = 1 is the stop and needs no check.
+  const TickMotion stop = stop_motion(stop_profile(x.v, x.a, b.A, b.J), b.J, h), asked = motion;
   MotionState best;
   double best_lambda = 1, refused_lambda = 0;
   for (int k = 0; k < 24 && best_lambda - refused_lambda > 1e-6; ++k) {
     const double lambda = 0.5 * (best_lambda + refused_lambda);
-    MotionState z = x;
-    bool good = true;
-    for (int i = 0; i < pure.count && good; ++i) {
-      const JerkPiece& piece = pure.pieces[static_cast<std::size_t>(i)];
-      const double mixed = u + (piece.jerk - u) * lambda;
-      good = broken_between(z, mixed, piece.duration, b.inner_V, range) == 0;
-      z = advanced(z, mixed, piece.duration);
-    }
-    settle(z);
-    good = good && outside_safe_set(z, b, b.inner_V, range) == 0;
-    if (good) {
+    MotionState z;
+    TickMotion mixed;
+    if (mix_with_stop(x, asked, stop, lambda, b, range, z, mixed)) {
       best = z;
       best_lambda = lambda;
+      motion = mixed;
     } else {
       refused_lambda = lambda;
     }
   }
-  if (best_lambda == 1) {
+  if (best_lambda == 1)
     follow_stop(x, b, h, motion);
-    return causes;
-  }
-  motion.count = 0;
-  for (int i = 0; i < pure.count; ++i) {
-    const JerkPiece& piece = pure.pieces[static_cast<std::size_t>(i)];
-    motion.append(u + (piece.jerk - u) * best_lambda, piece.duration);
-  }
-  accept(best);
+  else
+    accept(best);
   return causes;
 }
 

@@ -16,6 +16,8 @@ inline constexpr unsigned kPosition = static_cast<unsigned>(Cause::Position);
 inline constexpr unsigned kVelocity = static_cast<unsigned>(Cause::Velocity);
 inline constexpr unsigned kAcceleration = static_cast<unsigned>(Cause::Acceleration);
 inline constexpr unsigned kJerk = static_cast<unsigned>(Cause::Jerk);
+inline constexpr unsigned kWorkspace = static_cast<unsigned>(Cause::Workspace);
+inline constexpr unsigned kCollision = static_cast<unsigned>(Cause::Collision);
 inline constexpr unsigned kNonFinite = static_cast<unsigned>(Cause::NonFinite);
 
 /// The first limit that keeps x out of S, as a `Cause` bit; 0 when x is in S.

@@ -1,13 +1,20 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <span>
+#include <vector>
 
+#include "vla_rt/constraints/collision_model.hpp"
 #include "vla_rt/constraints/joint_limits.hpp"
+#include "vla_rt/constraints/state_check.hpp"
+#include "vla_rt/constraints/workspace.hpp"
 #include "vla_rt/core/api.hpp"
 #include "vla_rt/core/capacity.hpp"
 #include "vla_rt/core/status.hpp"
+#include "vla_rt/kinematics/kinematics.hpp"
 
 namespace vla_rt {
 
@@ -28,14 +35,18 @@ struct EnforcerReport {
   std::array<std::uint8_t, kMaxActionDim> causes{};  ///< mask of `Cause` per joint
   JointArray deviation{};          ///< target (the held one if not finite) minus command [rad]
   JointArray distance_to_limit{};  ///< from the command to the nearer position limit [rad], >= 0
+  /// At the command: from the nearest point to the nearest wall of its workspace [m]; infinite without one.
+  double workspace_distance = std::numeric_limits<double>::infinity();
+  /// At the command: smallest distance between any two things that must not touch [m]; infinite without any.
+  double clearance = std::numeric_limits<double>::infinity();
 };
 
 /// A wish that could not be granted, written when its cause begins to act on the joint.
 struct WishLogEntry {
   std::int32_t joint = 0;
   Cause cause = Cause::Position;
-  double wanted =
-      0;  ///< of a position: the target; of a rate: what reaching the target in this tick would take
+  /// Of a rate: what reaching the target in this tick would take; of all others: the target.
+  double wanted = 0;
   double given = 0;   ///< the same quantity of the command
   double time_s = 0;  ///< nominal time of the command since `reset`
 };
@@ -48,6 +59,13 @@ struct EnforcerOptions {
   /// Time constant [s] of target smoothing for noisy targets, 0 (off) to 1. Costs about 8 times itself until
   /// a step has settled; a constant target acceleration is followed without lag.
   double smoothing_s = 0;
+};
+
+/// What the robot must keep away from, besides its own limits.
+struct Surroundings {
+  std::vector<Workspace> workspaces;
+  std::optional<CollisionModel> collision;
+  std::shared_ptr<const StateCheck> check;  ///< a check of the user's own, or null
 };
 
 /// Turns any stream of targets into commands that respect position, velocity, acceleration and jerk limits at
@@ -69,6 +87,14 @@ class VLA_RT_API ConstraintEnforcer {
   /// Throws ConfigError for bad limits, a period that is not in (0, 1] s, or bad options.
   ConstraintEnforcer(const JointLimits& limits, double period_s, bool path_preserving = false);
   ConstraintEnforcer(const JointLimits& limits, double period_s, const EnforcerOptions& options);
+  /// Also keeps the points of the workspaces inside their walls and the shapes of the collision model apart,
+  /// at and between ticks, while moving and over the whole stop in hand: the mix of wish and stop is then
+  /// common to all joints. Keeps 0.1 mm from everything at rest and 0.01 mm in motion. Near a wall the target
+  /// is moved onto it, so that the robot slides along instead of stopping.
+  /// Throws ConfigError also for bad surroundings and for kinematics, or a collision model, of another number
+  /// of joints.
+  ConstraintEnforcer(const JointLimits& limits, double period_s, const EnforcerOptions& options,
+                     const Kinematics& kinematics, const Surroundings& surroundings);
   ~ConstraintEnforcer();
   ConstraintEnforcer(const ConstraintEnforcer&) = delete;
   ConstraintEnforcer& operator=(const ConstraintEnforcer&) = delete;
@@ -83,7 +109,8 @@ class VLA_RT_API ConstraintEnforcer {
 
   /// Starts from a commanded state (each (N); [rad], [rad/s], [rad/s^2]); empty velocity or acceleration
   /// means zero. Clears a fault and the log. Throws ConfigError (nothing changes) when the state is not
-  /// finite, outside the limits, or no stop from it stays within them.
+  /// finite, outside the limits, the workspace or free space (or within 1e-6 m of their walls), or the
+  /// stop from it leaves them.
   void reset(std::span<const double> position, std::span<const double> velocity = {},
              std::span<const double> acceleration = {});
   /// False until the first `reset`; until then `apply` commands nothing (zeros) with Status::Fault.

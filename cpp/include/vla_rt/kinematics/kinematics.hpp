@@ -29,6 +29,19 @@ struct KinematicLimits {
   JointArray max_jerk{};                      ///< [rad/s^3], where <limit jerk=...> is given
 };
 
+/// One movable joint of a chain: turns about (or, if prismatic, slides along) `axis`.
+struct ChainJoint {
+  Transform origin;  ///< from the frame of the joint before
+  Vector3 axis{};    ///< unit, in the joint's frame
+  bool prismatic = false;
+};
+
+/// A frame that moves with a joint.
+struct AttachedFrame {
+  int joint = -1;    ///< last movable joint before it, -1: fixed to the base
+  Transform offset;  ///< from that joint's frame (the base's)
+};
+
 /// A serial chain of revolute, continuous and prismatic joints from a base link to a tip link.
 ///
 /// Links that hang on the chain by fixed joints (tools, covers) belong to it; other branches do not, and
@@ -56,6 +69,11 @@ class VLA_RT_API Kinematics {
   [[nodiscard]] int joint_of_link(int link) const noexcept {
     return links_[static_cast<std::size_t>(link)].joint;
   }
+  [[nodiscard]] const ChainJoint& joint(int i) const noexcept { return joints_[static_cast<std::size_t>(i)]; }
+  [[nodiscard]] const AttachedFrame& link(int i) const noexcept {
+    return links_[static_cast<std::size_t>(i)];
+  }
+  [[nodiscard]] const AttachedFrame& tip() const noexcept { return tip_; }
   [[nodiscard]] const std::vector<LinkGeometry>& collision_geometry() const noexcept { return geometry_; }
   /// What was left out while reading (mimic tags, branches), one sentence each.
   [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
@@ -71,15 +89,8 @@ class VLA_RT_API Kinematics {
                       std::span<double> out) const noexcept VLA_RT_NONBLOCKING;
 
  private:
-  struct Joint {
-    Transform origin;  // from the frame of the joint before
-    Vector3 axis{};    // unit, in the joint's frame
-    bool prismatic = false;
-  };
-  struct Link {
-    int joint = -1;    // last movable joint before it
-    Transform offset;  // from that joint's frame
-  };
+  using Joint = ChainJoint;
+  using Link = AttachedFrame;
   using Frames = std::array<Transform, kMaxActionDim>;
   void joint_frames(std::span<const double> q, Frames& frames) const noexcept VLA_RT_NONBLOCKING;
   [[nodiscard]] Transform place(const Link& link, const Frames& frames) const noexcept;

@@ -1,0 +1,32 @@
+#pragma once
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "vla_rt/core/api.hpp"
+#include "vla_rt/kinematics/transform.hpp"
+
+namespace vla_rt {
+
+/// All points x of the base frame with normal . x <= offset.
+struct HalfSpace {
+  Vector3 normal{0, 0, 1};  ///< need not be unit; `offset` is in its length
+  double offset = 0;        ///< [m] for a unit normal
+};
+
+/// Where one point of the robot may be: in a box and in half-spaces, all in the base frame.
+/// Thread: plain data.
+struct VLA_RT_API Workspace {
+  static constexpr double kOpen = std::numeric_limits<double>::infinity();
+
+  Vector3 lower{-kOpen, -kOpen, -kOpen};  ///< [m]; -infinity: open
+  Vector3 upper{kOpen, kOpen, kOpen};     ///< [m]; +infinity: open
+  std::string link;                       ///< the link that carries the point; empty: the tip
+  Vector3 offset{};                       ///< the point in the link's frame [m]
+  std::vector<HalfSpace> half_spaces;
+
+  /// Throws ConfigError naming the field for NaN, lower >= upper, a zero normal, or no wall at all.
+  void validate() const;
+};
+
+}  // namespace vla_rt
