@@ -54,3 +54,10 @@ def check_safe(report: vr.RunReport) -> None:
     assert report.limit_violations == 0
     assert not report.trace["command_velocity"][-1].any()
     assert not report.trace["command_acceleration"][-1].any()
+
+
+def good_ticks_after(report: vr.RunReport, bad: vr.Status) -> int:
+    """Ticks that followed their wish after the last one of status `bad`."""
+    status = report.trace["status"]
+    last = np.flatnonzero(status == bad.value)
+    return int(np.sum(status[last[-1] :] <= vr.Status.Limited.value)) if len(last) else 0

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -214,6 +215,36 @@ TEST_CASE("a following error latches a fault that names the joint") {
   CHECK(rig.judge.total() == 0);
   rig.reset();
   CHECK(rig.tick() == Status::Starved);
+}
+
+TEST_CASE("the first fault is the one that is told") {
+  Rig rig;
+  rig.tick();
+  rig.controller.report_driver_error();
+  rig.tick();
+  const TimeNs found = rig.controller.fault().time_ns;
+  rig.follow = false;
+  rig.state.position[5] += 0.6;
+  rig.run(10);
+  CHECK(rig.controller.fault().reason == FaultReason::DriverError);
+  CHECK(rig.controller.fault().time_ns == found);
+}
+
+TEST_CASE("a wish beyond the limits is limited, and reached as far as they go") {
+  Rig rig;
+  rig.tick();
+  rig.chunk->resize(4, kJoints);
+  rig.chunk->period_ns = 50'000'000;
+  rig.chunk->start_time_ns = rig.now;
+  std::fill_n(rig.chunk->values.begin(), 4 * kJoints, 6.0);
+  rig.controller.push(*rig.chunk);
+  int limited = 0;
+  for (int i = 0; i < 150; ++i) limited += rig.tick() == Status::Limited;
+  CHECK(limited > 100);
+  CHECK(rig.controller.report().status == Status::Limited);
+  rig.run(3000);
+  CHECK(rig.command.position[3] == doctest::Approx(2.8).epsilon(1e-6));
+  CHECK(rig.judge.total() == 0);
 }
 
 TEST_CASE("the watchdog counts from the newest accepted chunk") {
