@@ -160,6 +160,28 @@ TEST_CASE("a chunk with a NaN is refused and the old plan goes on") {
   CHECK(report.inference.last_error == "chunk[2][4] = nan: must be finite");
 }
 
+TEST_CASE("a chunk without a shape is a failure, not a crash") {
+  class Shapeless final : public ChunkSource {
+   public:
+    void infer(const Observation& observation, ActionChunk& chunk) override {
+      good_.infer(observation, chunk);
+      ++calls_;
+      if (calls_ == 2) chunk.horizon = kMaxHorizon + 1;
+      if (calls_ == 3) chunk.action_dim = -1;
+      if (calls_ == 4) chunk.period_ns = 0;
+    }
+
+   private:
+    SinePolicy good_;
+    int calls_ = 0;
+  };
+  ControlLoop loop(simulated(), std::make_shared<Shapeless>(), loop_config());
+  const RunReport report = loop.run(0.8);
+  check_safe(report);
+  CHECK(report.inference.failures == 3);
+  CHECK(report.inference.last_error == "chunk.period_ns = 0: must be > 0");
+}
+
 TEST_CASE("a policy that throws is counted with its text and asked again") {
   ControlLoop loop(simulated(), std::make_shared<SinePolicy>([](int call) {
                      static int asked = 0;

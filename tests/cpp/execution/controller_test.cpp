@@ -265,6 +265,16 @@ TEST_CASE("the watchdog counts from the newest accepted chunk") {
   CHECK(rig.judge.total() == 0);
 }
 
+TEST_CASE("no watchdog watches a motion that was asked to end") {
+  ControllerConfig config = controller_config();
+  config.watchdog_s = 0.1;
+  Rig rig(config);
+  rig.tick();
+  rig.controller.request_stop();
+  rig.run(500);
+  CHECK_FALSE(rig.controller.faulted());
+}
+
 TEST_CASE("a driver error and a requested stop end at rest within the limits") {
   for (const bool driver : {true, false}) {
     Rig rig;
