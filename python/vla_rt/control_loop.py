@@ -44,7 +44,8 @@ class RunReport:
         limiting_rms: Of wished - commanded position while the wish was followed [rad] or [m].
         realtime: What the kernel granted, and `refused`: one sentence per refusal.
         dropped_records: Ticks missing in `trace` and the rms because the recorder was behind.
-        trace: The newest ticks: time_s (n,), measured_position, measured_velocity, command_position,
+        trace: The newest ticks: time_s, wakeup_us, compute_us (n,), measured_position,
+            measured_velocity, command_position,
             command_velocity, command_acceleration, target (n, N), status, chunk_sequence (n,).
     """
 

@@ -76,17 +76,21 @@ py::dict to_dict(const RunReport& report) {
 
 py::dict to_dict(const Trace& trace) {
   const auto rows = static_cast<py::ssize_t>(trace.rows());
-  py::array_t<double> time_s(rows);
+  py::array_t<double> time_s(rows), wakeup_us(rows), compute_us(rows);
   py::array_t<std::uint8_t> status(rows);
   py::array_t<std::uint64_t> sequence(rows);
   for (py::ssize_t row = 0; row < rows; ++row) {
     const auto i = static_cast<std::size_t>(row);
     time_s.mutable_at(row) = to_seconds(trace.time_ns[i]);
+    wakeup_us.mutable_at(row) = static_cast<double>(trace.wakeup_ns[i]) * 1e-3;
+    compute_us.mutable_at(row) = static_cast<double>(trace.compute_ns[i]) * 1e-3;
     status.mutable_at(row) = static_cast<std::uint8_t>(trace.status[i]);
     sequence.mutable_at(row) = trace.chunk_sequence[i];
   }
   py::dict d;
   d["time_s"] = time_s;
+  d["wakeup_us"] = wakeup_us;
+  d["compute_us"] = compute_us;
   d["measured_position"] = signal(trace, Signal::MeasuredPosition);
   d["measured_velocity"] = signal(trace, Signal::MeasuredVelocity);
   d["command_position"] = signal(trace, Signal::CommandPosition);

@@ -73,6 +73,8 @@ void TickRecorder::take(const TickRecord& record) {
   const std::size_t width = kNumSignals * static_cast<std::size_t>(record.num_joints);
   if (rows_.rows() < capacity_) {
     rows_.time_ns.push_back(record.time_ns);
+    rows_.wakeup_ns.push_back(record.wakeup_ns);
+    rows_.compute_ns.push_back(record.compute_ns);
     rows_.status.push_back(record.status);
     rows_.chunk_sequence.push_back(record.chunk_sequence);
     rows_.values.insert(rows_.values.end(), record.values.begin(),
@@ -80,6 +82,8 @@ void TickRecorder::take(const TickRecord& record) {
     return;
   }
   rows_.time_ns[oldest_] = record.time_ns;
+  rows_.wakeup_ns[oldest_] = record.wakeup_ns;
+  rows_.compute_ns[oldest_] = record.compute_ns;
   rows_.status[oldest_] = record.status;
   rows_.chunk_sequence[oldest_] = record.chunk_sequence;
   std::copy_n(record.values.begin(), width,
@@ -89,8 +93,13 @@ void TickRecorder::take(const TickRecord& record) {
 
 Trace TickRecorder::trace() const {
   const std::size_t width = kNumSignals * static_cast<std::size_t>(rows_.num_joints);
-  return {rows_.num_joints, rotated(rows_.time_ns, oldest_), rotated(rows_.status, oldest_),
-          rotated(rows_.chunk_sequence, oldest_), rotated(rows_.values, oldest_ * width)};
+  return {rows_.num_joints,
+          rotated(rows_.time_ns, oldest_),
+          rotated(rows_.wakeup_ns, oldest_),
+          rotated(rows_.compute_ns, oldest_),
+          rotated(rows_.status, oldest_),
+          rotated(rows_.chunk_sequence, oldest_),
+          rotated(rows_.values, oldest_ * width)};
 }
 
 double TickRecorder::tracking_rms() const noexcept { return tracking_.rms(); }

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from vla_rt import VlaRtError, __version__
 
 COMMANDS: dict[str, str] = {
+    "demo": "record, train, export and run a policy at 1 kHz on a simulated arm, safely",
     "doctor": "check this machine for real-time use, and say how to fix what is not right",
     "inspect": "say what a policy package is",
 }

@@ -12,16 +12,20 @@ from typing import Any
 from vla_rt.errors import ConfigError, error, require
 
 
-def require_writable(path: Path | None) -> None:
+def require_writable(path: Path | None, name: str = "json") -> None:
     """Refuse a file that cannot be written, before the work whose result it is to hold.
+
+    Args:
+        path: The file; None is none.
+        name: What errors call it.
 
     Raises:
         ConfigError: The folder of `path` is absent or not writable, or `path` is a folder.
     """
     if path is not None:
-        require(path.parent.is_dir(), "json", path, "its folder does not exist")
+        require(path.parent.is_dir(), name, path, "its folder does not exist")
         writable = os.access(path.parent, os.W_OK) and not path.is_dir()
-        require(writable, "json", path, "cannot be written")
+        require(writable, name, path, "cannot be written")
 
 
 def write_json(path: Path | None, result: Mapping[str, Any]) -> None:

@@ -9,6 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vla_rt._core import JointLimits, MailboxRobot, VlaRtError, steady_now_ns
 from vla_rt.errors import error, require
 from vla_rt.robots.panda import panda_limits
@@ -105,6 +108,12 @@ class MujocoRobot(MailboxRobot):
     def task_statistics(self) -> TaskStatistics:
         """Goals attempted and reached so far, a copy."""
         return copy.deepcopy(self._task.statistics)
+
+    @property
+    def shown_goals(self) -> list[tuple[float, NDArray[np.float64]]]:
+        """Every goal so far: when it appeared, in seconds after the first, and where (3,) [m]."""
+        shown = list(self._task.shown)
+        return [(time_s - shown[0][0], goal.copy()) for time_s, goal in shown]
 
     @property
     def driver_statistics(self) -> DriverStatistics:

@@ -133,6 +133,7 @@ class ReachTask:
         self._accept = accept
         self._goal: _Array | None = None
         self.goal: _Array = self._draw()  #: (3,) [m]
+        self.shown: list[tuple[float, _Array]] = []  #: time [s] and place (3,) [m] of every goal so far
         self.statistics = TaskStatistics()
         self._dwelt = 0.0
         self._last: tuple[float, float, float, float] | None = None  # time, x, y, z
@@ -146,6 +147,7 @@ class ReachTask:
         config = self.config
         x, y, z = tool.tolist()
         if self._last is None:
+            self.shown.clear()
             self._begin(time_s)
             self._last = (time_s, x, y, z)
             return False
@@ -173,6 +175,7 @@ class ReachTask:
         return True
 
     def _begin(self, time_s: float) -> None:
+        self.shown.append((time_s, self.goal))
         self._since = time_s
         self._dwelt = 0.0
         self._target: list[float] = self.goal.tolist()

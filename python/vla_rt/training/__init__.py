@@ -1,7 +1,16 @@
 """Training of policies: one loop for every policy that has ``loss(batch)``. Importing this imports torch."""
 
 from vla_rt.training.batches import BatchSource, Dataset, dataset_statistics
+from vla_rt.training.thread_count import fastest_num_threads
 from vla_rt.training.train_config import TrainConfig
 from vla_rt.training.trainer import TrainResult, train
 
-__all__ = ["BatchSource", "Dataset", "TrainConfig", "TrainResult", "dataset_statistics", "train"]
+__all__ = [
+    "BatchSource",
+    "Dataset",
+    "TrainConfig",
+    "TrainResult",
+    "dataset_statistics",
+    "fastest_num_threads",
+    "train",
+]

@@ -15,6 +15,8 @@ namespace vla_rt {
 struct Trace {
   std::int32_t num_joints = 0;
   std::vector<TimeNs> time_ns;
+  std::vector<TimeNs> wakeup_ns;   ///< how much later than due the tick began
+  std::vector<TimeNs> compute_ns;  ///< how long it took
   std::vector<Status> status;
   std::vector<std::uint64_t> chunk_sequence;
   std::vector<double> values;  ///< (rows, kNumSignals, N) row-major
