@@ -32,8 +32,9 @@ def fit(chunks: ArrayLike | Sequence[ArrayLike], vocab_size: int, scale: float) 
     require(size <= _MAX_CHARACTERS, "chunks", f"{size} values", "must be <= 55296; normalise to [-1, 1]")
 
     try:
-        from tokenizers import ByteLevelBPETokenizer
         from tokenizers.trainers import BpeTrainer
+
+        from tokenizers import ByteLevelBPETokenizer
     except ImportError as cause:
         raise ModelError(
             "FastTokenizer.fit needs the `tokenizers` library: pip install 'vla-rt[fast]'"
