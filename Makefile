@@ -80,7 +80,7 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	@find cpp tests/cpp -name '*.?pp' -print0 | xargs -0 $(VENV)/bin/clang-format --dry-run -Werror && echo "clang-format: clean"
-	@scripts/stubs.sh --check
+	@$(PY) scripts/stubs.py --check
 	@find cpp/src -name '*.cpp' -print0 | xargs -0 -P $(JOBS) -n 4 $(VENV)/bin/clang-tidy --quiet -p $(BUILD) 2>/dev/null && echo "clang-tidy: clean"
 
 format: $(VENV)/.dev
@@ -88,7 +88,7 @@ format: $(VENV)/.dev
 	find cpp tests/cpp -name '*.?pp' -print0 | xargs -0 $(VENV)/bin/clang-format -i
 
 stubs: $(VENV)/.dev
-	@scripts/stubs.sh
+	@$(PY) scripts/stubs.py
 
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet

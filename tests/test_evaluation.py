@@ -65,7 +65,7 @@ def test_no_chunk_means_starved_and_still():
 
 
 def test_rows_are_for_the_time_of_the_observation():
-    """Four rows cover 150 ms from the observation: enough when they come after 40 ms, too late after 200 ms."""
+    """Four rows cover 150 ms from the observation: enough after 40 ms, too late after 200 ms."""
 
     def still(observation: dict[str, np.ndarray], _: int) -> np.ndarray:
         return np.tile(observation["observation.state"], (4, 1))

@@ -1,4 +1,4 @@
-"""The default build: no torch anywhere. A wheel built in isolation, installed into an empty environment, used."""
+"""The default build, without torch: a wheel built in isolation, installed into an empty environment, used."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_torch_backend_is_missed_in_one_plain_sentence(python: Path, tmp_pat
 import vla_rt as vr
 from vla_rt import _backends
 try:
-    _backends.load_torch()
+    _backends.open_torch()
 except vr.ModelError as error:
     print(error)
 """

@@ -14,7 +14,8 @@ void ActionChunk::resize(int new_horizon, int new_action_dim) {
   if (new_horizon < 1 || new_horizon > kMaxHorizon)
     throw ConfigError("horizon", std::to_string(new_horizon), "must be in 1.." + std::to_string(kMaxHorizon));
   if (new_action_dim < 1 || new_action_dim > kMaxActionDim)
-    throw ConfigError("action_dim", std::to_string(new_action_dim), "must be in 1.." + std::to_string(kMaxActionDim));
+    throw ConfigError("action_dim", std::to_string(new_action_dim),
+                      "must be in 1.." + std::to_string(kMaxActionDim));
   horizon = new_horizon;
   action_dim = new_action_dim;
 }

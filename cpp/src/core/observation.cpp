@@ -7,8 +7,10 @@
 
 namespace vla_rt {
 
-void Observation::set(std::string_view name, DType dtype, std::span<const std::int64_t> shape, const void* data) {
-  auto it = std::ranges::find(features_, name, [](const Feature& f) -> std::string_view { return f.spec.name; });
+void Observation::set(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
+                      const void* data) {
+  auto it =
+      std::ranges::find(features_, name, [](const Feature& f) -> std::string_view { return f.spec.name; });
   if (it == features_.end()) {
     features_.push_back({{std::string(name), dtype, {}}, {}});
     it = std::prev(features_.end());
@@ -26,12 +28,14 @@ void Observation::set(std::string_view name, std::span<const double> values) {
 }
 
 const TensorSpec* Observation::find_spec(std::string_view name) const noexcept {
-  const auto it = std::ranges::find(features_, name, [](const Feature& f) -> std::string_view { return f.spec.name; });
+  const auto it =
+      std::ranges::find(features_, name, [](const Feature& f) -> std::string_view { return f.spec.name; });
   return it == features_.end() ? nullptr : &it->spec;
 }
 
 TensorView Observation::at(std::string_view name) const {
-  const auto it = std::ranges::find(features_, name, [](const Feature& f) -> std::string_view { return f.spec.name; });
+  const auto it =
+      std::ranges::find(features_, name, [](const Feature& f) -> std::string_view { return f.spec.name; });
   if (it == features_.end()) throw ConfigError(std::string(name), "", "the observation has no such feature");
   return {it->data.data(), it->spec.dtype, it->spec.shape};
 }

@@ -120,7 +120,8 @@ class FeatureNormalizer(nn.Module):
             return vla_rt.Normalizer("identity")
         first, second = (t.cpu().numpy() for t in (self.first, self.second))
         names = _STATISTICS[self.mode]
-        return vla_rt.Normalizer(self.mode, **{names[0]: first, names[1]: second})
+        statistics: dict[str, Any] = {names[0]: first, names[1]: second}
+        return vla_rt.Normalizer(self.mode, **statistics)
 
     def _span(self) -> Tensor:
         span = self.second - self.first

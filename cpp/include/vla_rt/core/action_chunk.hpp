@@ -13,12 +13,12 @@ namespace vla_rt {
 ///
 /// Row t is the action for `start_time_ns + t * period_ns`.
 struct VLA_RT_API ActionChunk {
-  std::uint64_t sequence = 0;      ///< counts the chunks of one worker, from 1
-  TimeNs start_time_ns = 0;        ///< time of row 0 (the time of the observation it answers)
-  TimeNs period_ns = 0;            ///< time between rows
-  TimeNs inference_ns = 0;         ///< how long the policy took
-  std::int32_t horizon = 0;        ///< T
-  std::int32_t action_dim = 0;     ///< D
+  std::uint64_t sequence = 0;   ///< counts the chunks of one worker, from 1
+  TimeNs start_time_ns = 0;     ///< time of row 0 (the time of the observation it answers)
+  TimeNs period_ns = 0;         ///< time between rows
+  TimeNs inference_ns = 0;      ///< how long the policy took
+  std::int32_t horizon = 0;     ///< T
+  std::int32_t action_dim = 0;  ///< D
   std::array<double, static_cast<std::size_t>(kMaxHorizon) * kMaxActionDim> values;  ///< row stride D
 
   ActionChunk() noexcept {}  // `values` stays uninitialised on purpose: 128 KiB are not worth clearing

@@ -18,7 +18,8 @@ class VLA_RT_API Observation {
  public:
   TimeNs time_ns = 0;  ///< when it was measured
 
-  /// Writes feature `name`; replaces the one of the same name. `data` holds num_elements(shape) values of `dtype`.
+  /// Writes feature `name`; replaces the one of the same name. `data` holds num_elements(shape) values of
+  /// `dtype`.
   void set(std::string_view name, DType dtype, std::span<const std::int64_t> shape, const void* data);
   /// Writes a float32 vector feature from doubles.
   void set(std::string_view name, std::span<const double> values);

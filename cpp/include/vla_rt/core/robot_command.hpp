@@ -13,9 +13,9 @@ struct RobotCommand {
   std::uint64_t sequence = 0;   ///< counts ticks
   std::int32_t num_joints = 0;  ///< N
   Status status = Status::Ok;
-  JointArray position{};        ///< [rad] or [m]
-  JointArray velocity{};        ///< [rad/s] or [m/s]
-  JointArray acceleration{};    ///< [rad/s^2] or [m/s^2]
+  JointArray position{};      ///< [rad] or [m]
+  JointArray velocity{};      ///< [rad/s] or [m/s]
+  JointArray acceleration{};  ///< [rad/s^2] or [m/s^2]
 };
 
 }  // namespace vla_rt

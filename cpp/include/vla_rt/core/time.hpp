@@ -5,7 +5,8 @@
 
 namespace vla_rt {
 
-/// Nanoseconds of the steady clock (CLOCK_MONOTONIC). Time is always passed in, so that every tick can be replayed.
+/// Nanoseconds of the steady clock (CLOCK_MONOTONIC). Time is always passed in, so that every tick can be
+/// replayed.
 using TimeNs = std::int64_t;
 
 inline constexpr TimeNs kNsPerSecond = 1'000'000'000;

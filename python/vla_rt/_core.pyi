@@ -1,0 +1,1826 @@
+"""
+C++ core of vla_rt. Use the names of the package `vla_rt`; this module is their home.
+"""
+
+from __future__ import annotations
+import collections.abc
+import numpy
+import numpy.typing
+import os
+import typing
+
+__all__: list[str] = [
+    "ActionSpace",
+    "BoundedActionSpace",
+    "ButterworthFilter",
+    "ChunkExecutor",
+    "ChunkSource",
+    "ConfigError",
+    "ConstraintEnforcer",
+    "ContinuousActionSpace",
+    "ControlConfig",
+    "ControlLoop",
+    "Controller",
+    "DelayEstimator",
+    "DiscreteActionSpace",
+    "EndEffectorDeltaSpace",
+    "EndEffectorPoseSpace",
+    "EnforcerReport",
+    "FlowMatchingSampler",
+    "FormatError",
+    "HybridActionSpace",
+    "JointLimits",
+    "JointPositionSpace",
+    "JointVelocitySpace",
+    "Kinematics",
+    "LatencyHistogram",
+    "LowPassFilter",
+    "MAX_ACTION_DIM",
+    "MAX_HORIZON",
+    "MailboxRobot",
+    "ModelError",
+    "Normalizer",
+    "Policy",
+    "PolicySource",
+    "PolicySpec",
+    "PythonChunkSource",
+    "RealtimeError",
+    "RealtimeMode",
+    "Robot",
+    "RobotCommand",
+    "RowInterpolator",
+    "RunReport",
+    "Sampler",
+    "SimulatedRobot",
+    "Status",
+    "TORCH_VERSION",
+    "TemporalEnsembler",
+    "ViolationCounter",
+    "VlaRtError",
+    "action_space_dict",
+    "backend_names",
+    "benchmark_chunk_executor",
+    "benchmark_control_tick",
+    "convert_rotations",
+    "measure_wakeup",
+    "noise",
+    "normalizer_dict",
+    "parse_policy_spec",
+    "prefix_weights",
+    "read_policy_spec",
+    "steady_now_ns",
+]
+
+class VlaRtError(Exception):
+    """Base of every error of vla_rt: `name` is the offending field, `value` what it had, `bound` what it broke."""
+
+    name: str
+    value: str
+    bound: str
+
+class ConfigError(VlaRtError, ValueError):
+    """A parameter, shape or input is wrong."""
+
+class ModelError(VlaRtError):
+    """A model could not be built, exported or run."""
+
+class FormatError(VlaRtError):
+    """A file does not hold what its format promises."""
+
+class RealtimeError(VlaRtError):
+    """A real-time privilege that was enforced could not be had."""
+
+class Status:
+    """
+    What a tick has to say; the worst of several is the larger one.
+
+    Members:
+
+      Ok
+
+      Limited
+
+      Starved
+
+      Stale
+
+      NonFinite
+
+      Fault
+    """
+
+    Fault: typing.ClassVar[Status]
+    Limited: typing.ClassVar[Status]
+    NonFinite: typing.ClassVar[Status]
+    Ok: typing.ClassVar[Status]
+    Stale: typing.ClassVar[Status]
+    Starved: typing.ClassVar[Status]
+    __members__: typing.ClassVar[dict[str, Status]]
+    @typing.overload
+    def __eq__(self, other: Status) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: Status) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    @typing.overload
+    def __str__(self) -> str: ...
+    @typing.overload
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class Normalizer:
+    """
+    Maps raw values to the numbers a policy was trained on, and back.
+
+    Formulas, epsilons, clipping and asymmetries are those of the project named by `convention`; the C++ header `vla_rt/action_space/normalizer.hpp` lists them.
+    """
+
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self, arg0: Normalizer) -> bool: ...
+    def __getstate__(self) -> tuple[str, str, typing.Any, dict[str, typing.Any]]: ...
+    def __init__(self, mode: str, convention: str = "lerobot", mask: typing.Any = None, **kwargs) -> None:
+        """
+        Args:
+            mode: identity, mean_std (needs mean, std), min_max (min, max), quantiles (q01, q99) or quantile10
+                (q10, q90).
+            convention: lerobot, openvla, openpi or groot.
+            mask: (D,) bool; False leaves that dimension alone.
+            **stats: (D,) each, in the raw unit: mean, std, min, max, q01, q99, q10, q90. Those that the mode does
+                not use are dropped; LeRobot's count and q50 are ignored.
+
+        Raises:
+            ConfigError: a missing statistic, unequal lengths, a number that is not finite, std < 0, lower > upper.
+        """
+    def __repr__(self) -> str: ...
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None: ...
+    def denormalize(self, y: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Normalised (..., D) to raw (..., D), float64.
+
+        Raises ConfigError for NaN, infinity or another D.
+        """
+    def normalize(self, x: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Raw (..., D) to normalised (..., D), float64.
+
+        Raises ConfigError for NaN, infinity or another D.
+        """
+    @property
+    def convention(self) -> str: ...
+    @property
+    def dimension(self) -> int:
+        """
+        D; 0 where any D is accepted (identity).
+        """
+    @property
+    def mask(self) -> typing.Any:
+        """
+        (D,) bool, or None.
+        """
+    @property
+    def mode(self) -> str: ...
+    @property
+    def stats(self) -> dict[str, typing.Any]:
+        """
+        The statistics in use: name -> (D,) float64, a copy.
+        """
+
+class ActionSpace:
+    """
+    What the D numbers of a raw action mean, and how they map to [-1, 1] and back. Immutable.
+    """
+
+    __hash__: typing.ClassVar[None] = None
+    @staticmethod
+    def from_dict(values: dict[str, typing.Any]) -> ActionSpace:
+        """
+        The space that `to_dict` described.
+
+        Raises ConfigError naming the field that is wrong.
+        """
+    def __eq__(self, arg0: ActionSpace) -> bool: ...
+    def __repr__(self) -> str: ...
+    def denormalize(self, x: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        [-1, 1] (..., D) to raw (..., D) float64. Nothing is clipped.
+
+        Raises ConfigError naming the element for NaN or infinity, or the shape for another D.
+        """
+    def normalize(self, a: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Raw (..., D) to [-1, 1], (..., D) float64. Nothing is clipped.
+
+        Raises ConfigError naming the element for NaN or infinity, or the shape for another D.
+        """
+    def to_dict(self) -> dict[str, typing.Any]:
+        """
+        The space as plain values, ready for JSON; `ActionSpace.from_dict` reads it back.
+        """
+    @property
+    def dimension(self) -> int:
+        """
+        D.
+        """
+    @property
+    def kind(self) -> str: ...
+
+class BoundedActionSpace(ActionSpace):
+    """
+    Every dimension has a lower and an upper bound.
+    """
+    def clip(self, a: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Raw (..., D) with every number moved into its bounds.
+        """
+    @property
+    def lower(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (D,) in the raw unit.
+        """
+    @property
+    def upper(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (D,) in the raw unit.
+        """
+
+class JointPositionSpace(BoundedActionSpace):
+    """
+    Joint positions [rad] or [m], D = N joints.
+    """
+    def __getstate__(self) -> dict[str, typing.Any]: ...
+    def __init__(self, lower: numpy.typing.ArrayLike, upper: numpy.typing.ArrayLike) -> None:
+        """
+        Bounds (N,), lower < upper. Raises ConfigError naming the entry.
+        """
+    def __setstate__(self, arg0: dict[str, typing.Any]) -> None: ...
+
+class JointVelocitySpace(BoundedActionSpace):
+    """
+    Joint velocities [rad/s] or [m/s], D = N.
+    """
+    def __getstate__(self) -> dict[str, typing.Any]: ...
+    def __init__(self, max_velocity: numpy.typing.ArrayLike) -> None:
+        """
+        Symmetric bounds (N,), > 0. Raises ConfigError naming the entry.
+        """
+    def __setstate__(self, arg0: dict[str, typing.Any]) -> None: ...
+
+class ContinuousActionSpace(BoundedActionSpace):
+    """
+    Continuous actions of any meaning within [low, high].
+    """
+    def __getstate__(self) -> dict[str, typing.Any]: ...
+    def __init__(self, low: numpy.typing.ArrayLike, high: numpy.typing.ArrayLike) -> None:
+        """
+        Bounds (D,), low < high. Raises ConfigError naming the entry.
+        """
+    def __setstate__(self, arg0: dict[str, typing.Any]) -> None: ...
+    def sample(
+        self,
+        mean: numpy.typing.ArrayLike,
+        std: numpy.typing.ArrayLike,
+        seed: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        mean + std * normal noise, moved into the bounds.
+
+        Args:
+            mean: (..., D), raw.
+            std: >= 0, raw; anything that broadcasts to mean.
+            seed: equal seeds give equal noise on every platform.
+        """
+    def squash(self, logits: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Logits (..., D) to raw actions: (tanh + 1)/2 of the way from low to high.
+        """
+
+class EndEffectorPoseSpace(BoundedActionSpace):
+    """
+    Pose of the tool: position x, y, z [m] and quaternion x, y, z, w; D = 7.
+    """
+    def __getstate__(self) -> dict[str, typing.Any]: ...
+    def __init__(self, lower: numpy.typing.ArrayLike, upper: numpy.typing.ArrayLike) -> None:
+        """
+        Bounds of the position (3,), the quaternion's being +-1 then, or of all seven numbers (7,).
+        """
+    def __setstate__(self, arg0: dict[str, typing.Any]) -> None: ...
+    def to_transform(self, a: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Poses (..., 7) to transforms (..., 4, 4); the quaternion is normalised, 0 is a ConfigError.
+        """
+
+class EndEffectorDeltaSpace(BoundedActionSpace):
+    """
+    Small motion of the tool: dx, dy, dz [m], droll, dpitch, dyaw [rad], gripper 0 open .. 1 closed; D = 7.
+    """
+    def __getstate__(self) -> dict[str, typing.Any]: ...
+    def __init__(
+        self,
+        max_translation: typing.SupportsFloat | typing.SupportsIndex = 0.05,
+        max_rotation: typing.SupportsFloat | typing.SupportsIndex = 0.1,
+    ) -> None:
+        """
+        Bounds per axis [m] and [rad], > 0. Raises ConfigError.
+        """
+    def __setstate__(self, arg0: dict[str, typing.Any]) -> None: ...
+    def to_transform(self, a: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Raw actions (..., 7), or (..., 6) without gripper, to transforms (..., 4, 4). The angles turn about the
+        fixed axes x, y, z (scipy's lower-case 'xyz'). Nothing is clipped.
+        """
+    @property
+    def max_rotation(self) -> float:
+        """
+        [rad]
+        """
+    @property
+    def max_translation(self) -> float:
+        """
+        [m]
+        """
+
+class DiscreteActionSpace(ActionSpace):
+    """
+    One of n actions, written as its index; D = 1, and arrays of indices may have any shape.
+
+    The indices map to n evenly spaced points of [-1, 1] (0 where n is 1); back, the nearest index is taken.
+    """
+    def __getstate__(self) -> dict[str, typing.Any]: ...
+    def __init__(self, n: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Raises ConfigError unless 1 <= n < 2^31.
+        """
+    def __setstate__(self, arg0: dict[str, typing.Any]) -> None: ...
+    def denormalize(self, x: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.int64]:
+        """
+        [-1, 1] of any shape to the nearest indices, int64; beyond +-1 the first or the last.
+        """
+    def normalize(self, a: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Indices of any shape to [-1, 1]. Raises ConfigError naming an index outside 0..n-1.
+        """
+    def sample(
+        self,
+        probabilities: typing.Any = None,
+        seed: typing.SupportsInt | typing.SupportsIndex = 0,
+        logits: typing.Any = None,
+    ) -> numpy.typing.NDArray[numpy.int64]:
+        """
+        Draws an index per row.
+
+        Args:
+            probabilities: (..., n), >= 0, summing to 1 within 1e-3; or
+            logits: (..., n), softmaxed first.
+            seed: equal seeds give equal draws on every platform.
+
+        Returns:
+            (...) int64.
+        """
+    @property
+    def num_actions(self) -> int:
+        """
+        n.
+        """
+
+class HybridActionSpace(ActionSpace):
+    """
+    A choice of skill with that skill's own parameters.
+
+    An action is [skill index, parameters, zeros]; D = 1 + the largest number of parameters. The index maps as in
+    a DiscreteActionSpace, the parameters as in their own space; the numbers behind them are 0 and ignored.
+    """
+    def __getstate__(self) -> dict[str, typing.Any]: ...
+    def __init__(self, skills: dict[str, typing.Any]) -> None:
+        """
+        Args:
+            skills: name -> space of its parameters, or None for a skill without any.
+        """
+    def __setstate__(self, arg0: dict[str, typing.Any]) -> None: ...
+    def pack(self, skill: str, parameters: typing.Any = None) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        The action of a skill by name: parameters (..., P) to (..., D).
+        """
+    def unpack(self, a: numpy.typing.ArrayLike) -> tuple[str, numpy.typing.NDArray[numpy.float64]]:
+        """
+        One action (D,) to (skill name, parameters (P,)).
+        """
+    @property
+    def skills(self) -> dict[str, typing.Any]:
+        """
+        name -> space of its parameters, or None.
+        """
+
+class Sampler:
+    """
+    What all samplers share.
+    """
+    def sample(
+        self,
+        denoiser: collections.abc.Callable[..., typing.Any],
+        noise: numpy.typing.ArrayLike,
+        seed: typing.Any = 0,
+        step_noise: typing.Any = None,
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Turns noise into a sample.
+
+        Args:
+            denoiser: callable (x, t) -> array (B, T, D); x is float32 (B, T, D), t a float (flow) or an int
+                (diffusion). Called once per stage, in order.
+            noise: (B, T, D), standard normal, finite.
+            seed: of the noise that a stochastic sampler adds; equal seeds give equal bits.
+            step_noise: (K, B, T, D), replaces that noise. Deterministic samplers check and do not use it.
+
+        Returns:
+            (B, T, D) float32.
+
+        Raises:
+            ConfigError: a wrong shape, also of what the denoiser returns, NaN or infinity in noise.
+            ModelError: the denoiser returned NaN or infinity. What it raises itself passes through.
+        """
+    @property
+    def timesteps(self) -> typing.Any:
+        """
+        (K,) time at the start of every step.
+        """
+
+class FlowMatchingSampler(Sampler):
+    """
+    Integrates a velocity field from noise to data in `num_steps` equal steps; the denoiser returns dx/dt.
+    """
+    def __init__(
+        self,
+        num_steps: typing.SupportsInt | typing.SupportsIndex = 10,
+        solver: str = "euler",
+        noise_at: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> None:
+        """
+        Args:
+            num_steps: K, 1..1000.
+            solver: euler, midpoint, heun or rk4.
+            noise_at: 0: noise at t=0, data at t=1; 1: noise at t=1, data at t=0 (pi0), integrated backwards.
+
+        Raises ConfigError.
+        """
+    def __repr__(self) -> str: ...
+
+class PolicySpec:
+    """
+    What a policy package says about itself; read-only.
+    """
+
+    __hash__: typing.ClassVar[None] = None
+    def __eq__(self, arg0: PolicySpec) -> bool: ...
+    def __repr__(self) -> str: ...
+    def to_dict(self) -> dict[str, typing.Any]:
+        """
+        The contents of policy.json as plain Python values.
+        """
+    @property
+    def action_dim(self) -> int:
+        """
+        D, values of a row.
+        """
+    @property
+    def action_space(self) -> typing.Any:
+        """
+        What the D numbers mean, a dict with `type`, or None where that was not said.
+        """
+    @property
+    def backends(self) -> list[str]:
+        """
+        Backends that the package has a network for.
+        """
+    @property
+    def checks(self) -> dict[str, float | str]:
+        """
+        What was verified at export.
+        """
+    @property
+    def execution_horizon(self) -> int:
+        """
+        Rows to execute before the next chunk is due.
+        """
+    @property
+    def files(self) -> dict[str, int]:
+        """
+        Sizes in bytes of the files beside policy.json.
+        """
+    @property
+    def horizon(self) -> int:
+        """
+        T, rows of a chunk.
+        """
+    @property
+    def kind(self) -> str:
+        """
+        Family of the policy.
+        """
+    @property
+    def n_obs_steps(self) -> int:
+        """
+        Observations the policy looks back on.
+        """
+    @property
+    def observation(self) -> list[typing.Any]:
+        """
+        Inputs: (name, shape, dtype) in the network's order.
+        """
+    @property
+    def period_s(self) -> float:
+        """
+        Time between two rows [s].
+        """
+    @property
+    def precision(self) -> str: ...
+    @property
+    def sampler(self) -> typing.Any:
+        """
+        Type and options of the sampler, a dict.
+        """
+
+class Policy:
+    """
+    A policy package ready to act: raw observation in, raw actions out. Open with `load_policy`.
+    """
+    @staticmethod
+    def load(folder: os.PathLike[str] | str | bytes, backend: str = "") -> Policy: ...
+    def __repr__(self) -> str: ...
+    def benchmark(self, n: typing.SupportsInt | typing.SupportsIndex = 100) -> dict[str, typing.Any]:
+        """
+        Samples n chunks for an observation of zeros and returns {backend, n, p50_us, p99_us, p999_us, max_us}.
+        """
+    def sample(
+        self,
+        observation: dict[str, typing.Any],
+        seed: typing.Any = 0,
+        noise: typing.Any = None,
+        step_noise: typing.Any = None,
+    ) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Samples one chunk. The GIL is released; calls from several threads take turns.
+
+        Args:
+            observation: raw values by feature name, each of the shape in `spec.observation`, no batch
+                dimension; an image also as uint8 (H, W, C). Other keys are ignored.
+            seed: of the noise; equal seeds give equal bits.
+            noise: (T, D) initial noise in normalised units, replaces the seed's.
+            step_noise: (K, T, D), what a stochastic sampler adds; the others check and do not use it.
+
+        Returns:
+            (T, D) float64, raw actions; row 0 is the action for now.
+
+        Raises:
+            ConfigError: a missing feature, a wrong shape, NaN or infinity; names feature and index.
+            ModelError: the network failed or answered NaN.
+        """
+    @property
+    def backend(self) -> str:
+        """
+        The backend in use.
+        """
+    @property
+    def spec(self) -> PolicySpec:
+        """
+        What the package says about itself.
+        """
+
+class LatencyHistogram:
+    """
+    Histogram of latencies in fixed memory; every value is kept to better than 1 %.
+
+    Log-linear buckets (HdrHistogram): percentiles are at most 0.79 % too high and never too low, from 1 ns to 137 s; count, mean and max are exact.
+    """
+    def __init__(self) -> None:
+        """
+        An empty histogram.
+        """
+    def __len__(self) -> int: ...
+    def __repr__(self) -> str: ...
+    def clear(self) -> None:
+        """
+        Forget every value.
+        """
+    def merge(self, other: LatencyHistogram) -> None:
+        """
+        Add all values of `other`.
+        """
+    def percentile(self, percent: typing.SupportsFloat | typing.SupportsIndex) -> int:
+        """
+        Smallest latency [ns] that at least `percent` % of the values do not exceed (nearest rank); 0 when empty.
+
+        Raises:
+            ConfigError: `percent` is not in [0, 100].
+        """
+    def record(self, latency_ns: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Count one latency [ns]; a negative one counts as 0.
+        """
+    def summary(self) -> dict[str, typing.Any]:
+        """
+        {p50, p99, p999, max} in microseconds; zeros when empty.
+        """
+    @property
+    def count(self) -> int:
+        """
+        Number of recorded values.
+        """
+    @property
+    def max(self) -> int:
+        """
+        Largest value [ns]; 0 when empty.
+        """
+    @property
+    def mean(self) -> float:
+        """
+        Mean [ns]; 0 when empty.
+        """
+
+class RealtimeMode:
+    """
+    What happens when the kernel refuses a real-time privilege.
+
+    Members:
+
+      Enforce : RealtimeError, and nothing runs
+
+      BestEffort : it runs, and the report says what was refused
+    """
+
+    BestEffort: typing.ClassVar[RealtimeMode]
+    Enforce: typing.ClassVar[RealtimeMode]
+    __members__: typing.ClassVar[dict[str, RealtimeMode]]
+    @typing.overload
+    def __eq__(self, other: RealtimeMode) -> bool: ...
+    @typing.overload
+    def __eq__(self, other: typing.Any) -> bool: ...
+    def __getstate__(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __init__(self, value: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __int__(self) -> int: ...
+    @typing.overload
+    def __ne__(self, other: RealtimeMode) -> bool: ...
+    @typing.overload
+    def __ne__(self, other: typing.Any) -> bool: ...
+    def __repr__(self) -> str: ...
+    def __setstate__(self, state: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def __str__(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> int: ...
+
+class Kinematics:
+    """
+    Forward kinematics and Jacobian of a serial chain read from a URDF.
+
+    Joints: fixed, revolute, continuous, prismatic; mimic tags are ignored with a warning. Links that hang on the chain by
+    fixed joints belong to it. Immutable: any number of threads may use one object.
+    """
+    @staticmethod
+    def from_urdf(path: str, tip: str, base: str | None = None) -> Kinematics:
+        """
+        Reads the chain from link `base` (the root when None) to link `tip`.
+
+        Raises:
+            FormatError: the file is not a well-formed URDF; names file, line, element and value.
+            ConfigError: no such link, the tip does not descend from the base, or an unsupported joint lies between.
+        """
+    def forward(self, q: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Pose of the tip in the base frame, (4, 4), for joint positions q (N,) [rad or m].
+        """
+    def jacobian(self, q: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Geometric Jacobian at the tip, (6, N): linear rows first, axes of the base frame.
+        """
+    def link_transforms(self, q: numpy.typing.ArrayLike) -> dict[str, typing.Any]:
+        """
+        Poses of all links in the base frame: dict of name to (4, 4).
+        """
+    @property
+    def joint_names(self) -> list[str]:
+        """
+        Names of the N joints, base first.
+        """
+    @property
+    def limits(self) -> dict[str, typing.Any]:
+        """
+        dict of (N,) arrays: min_position, max_position [rad or m], max_velocity [rad/s], max_acceleration, max_jerk; infinite where the URDF leaves them open.
+        """
+    @property
+    def link_names(self) -> list[str]:
+        """
+        Links on the chain and on what hangs on it.
+        """
+    @property
+    def num_joints(self) -> int:
+        """
+        N: movable joints between base and tip.
+        """
+
+class JointLimits:
+    """
+    Limits of N joints on the commanded motion, exact at and between ticks.
+
+    Args:
+        min_position: (N,) [rad] or [m].
+        max_position: (N,), above min_position.
+        max_velocity: (N,) [rad/s], symmetric.
+        max_acceleration: (N,) [rad/s^2], symmetric.
+        max_jerk: (N,) [rad/s^3], symmetric.
+
+    Raises:
+        ConfigError: shapes differ, N is not in 1..64, or a number is not finite or out of its
+            bounds. Scalars are not broadcast.
+    """
+    def __init__(
+        self,
+        min_position: typing.Any,
+        max_position: typing.Any,
+        max_velocity: typing.Any,
+        max_acceleration: typing.Any,
+        max_jerk: typing.Any,
+    ) -> None: ...
+    def __repr__(self) -> str: ...
+    @property
+    def max_acceleration(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad/s^2], a copy.
+        """
+    @property
+    def max_jerk(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad/s^3], a copy.
+        """
+    @property
+    def max_position(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad], a copy.
+        """
+    @property
+    def max_velocity(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad/s], a copy.
+        """
+    @property
+    def min_position(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad], a copy.
+        """
+    @property
+    def num_joints(self) -> int:
+        """
+        N.
+        """
+
+class EnforcerReport:
+    """
+    What one `ConstraintEnforcer.apply` did.
+    """
+    def __repr__(self) -> str: ...
+    @property
+    def causes(self) -> numpy.typing.NDArray[numpy.uint8]:
+        """
+        (N,) uint8 bit mask per joint: 1 position, 2 velocity, 4 acceleration, 8 jerk,
+        64 non_finite.
+        """
+    @property
+    def deviation(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad]: target (the held one if it was not finite) minus command.
+        """
+    @property
+    def distance_to_limit(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad]: from the command to the nearer position limit.
+        """
+    @property
+    def limited(self) -> frozenset[typing.Any]:
+        """
+        frozenset of the causes that changed the wish, over all joints: position, velocity,
+        acceleration, jerk, non_finite. Empty when the target was followed as it was.
+        """
+    @property
+    def log(self) -> list[typing.Any]:
+        """
+        list of dicts joint, cause, wanted, given, time_s, oldest first: every wish since reset
+        that could not be granted, the newest 256. An entry is written when a cause begins to act
+        on a joint, not again while it lasts. wanted: of a position the target; of a rate what
+        reaching the target in that tick would have taken.
+        """
+    @property
+    def status(self) -> Status:
+        """
+        Status: Ok, Limited, NonFinite or Fault.
+        """
+
+class ConstraintEnforcer:
+    """
+    Turns any stream of targets into commands within position, velocity, acceleration and jerk limits at once.
+
+    After every tick a certified stop exists that respects all limits, so no input can break one. Time is nominal:
+    every call advances the command by exactly period_s. Proof and limits of the claim: docs/safety.md.
+
+    Args:
+        limits: JointLimits of N joints.
+        period_s: control period in (0, 1] s.
+        path_preserving: slow all joints by one common time scale while any is saturated, so that a move from rest
+            is a straight line in joint space; clipping joint by joint is the last resort.
+        smoothing_s: time constant of target smoothing for noisy targets, 0 (off) to 0.05 s. Costs lag on steps.
+
+    Raises:
+        ConfigError: a bad limit, period or option.
+    """
+    def __init__(
+        self,
+        limits: JointLimits,
+        period_s: typing.SupportsFloat | typing.SupportsIndex,
+        *,
+        path_preserving: bool = False,
+        smoothing_s: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+    ) -> None: ...
+    def apply(self, target: typing.Any, feedforward_velocity: typing.Any = None) -> tuple[typing.Any, ...]:
+        """
+        One tick.
+
+        Args:
+            target: (N,) [rad]. A non-finite entry holds that joint's last good target.
+            feedforward_velocity: (N,) [rad/s], the target's own velocity; non-finite entries count as absent.
+
+        Returns:
+            (command (N,) float64 [rad], EnforcerReport).
+
+        Raises:
+            ConfigError: a wrong shape, or no reset before the first call.
+        """
+    def reset(
+        self, position: typing.Any, velocity: typing.Any = None, acceleration: typing.Any = None
+    ) -> None:
+        """
+        Starts from a commanded state; clears a fault and the log.
+
+        Args:
+            position: (N,) [rad].
+            velocity: (N,) [rad/s], zero if None.
+            acceleration: (N,) [rad/s^2], zero if None.
+
+        Raises:
+            ConfigError: not finite, outside the limits, or no stop from there stays within them; nothing changes.
+        """
+    def run(
+        self,
+        targets: typing.Any,
+        feedforward: typing.Any = None,
+        substeps: typing.SupportsInt | typing.SupportsIndex = 1,
+    ) -> dict[str, typing.Any]:
+        """
+        n ticks in C++ without the GIL, equal to repeated `apply` bit for bit.
+
+        Args:
+            targets: (n, N) [rad].
+            feedforward: (n, N) [rad/s] or None.
+            substeps: look at the commanded motion at so many instants per tick.
+
+        Returns:
+            dict of position [rad], velocity [rad/s], acceleration [rad/s^2], jerk [rad/s^3], each
+            (n * substeps, N) float64, and limited (n,) bool: some wish of that tick was changed. Row r is the state
+            at time (r + 1) * period_s / substeps; every substeps-th row is a command. jerk is the mean since the
+            row before.
+
+        Raises:
+            ConfigError: a wrong shape, substeps not in 1..1000, or no reset before.
+        """
+    def set_limits(self, limits: JointLimits) -> None:
+        """
+        Changes the limits between two ticks, N unchanged. A joint whose state allows it has the new ones at once;
+        others follow their certified stop until it does. If that stop leaves the new range, `apply` reports
+        Status.Fault and everything stops until `reset`.
+
+        Raises:
+            ConfigError: bad limits; nothing changes.
+        """
+    def stop(self) -> None:
+        """
+        One tick along the certified stop.
+        """
+    @property
+    def acceleration(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad/s^2] of the last command, a copy.
+        """
+    @property
+    def at_rest(self) -> bool:
+        """
+        True when velocity and acceleration are exactly zero.
+        """
+    @property
+    def limits(self) -> JointLimits:
+        """
+        JointLimits asked for last, a copy.
+        """
+    @property
+    def num_joints(self) -> int:
+        """
+        N.
+        """
+    @property
+    def period_s(self) -> float:
+        """
+        Control period [s].
+        """
+    @property
+    def position(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad]: the last command, a copy.
+        """
+    @property
+    def velocity(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) float64 [rad/s] of the last command, a copy.
+        """
+
+class ViolationCounter:
+    """
+    Judge of emitted positions, independent of whoever made them: re-differentiates positions alone.
+
+    A violation is |d^k q| / dt^k > limit (1 + 1e-6) + 2^k 8 eps max(1, |q|) / dt^k for k = 1, 2, 3, or a position
+    outside its range, counted once per joint, tick and order. NaN breaks all of them.
+
+    Args:
+        limits: JointLimits of N joints.
+        period_s: time between positions in (0, 1] s.
+
+    Raises:
+        ConfigError: bad limits or period.
+    """
+    def __init__(
+        self, limits: JointLimits, period_s: typing.SupportsFloat | typing.SupportsIndex
+    ) -> None: ...
+    def add(self, positions: typing.Any) -> int:
+        """
+        Judges emitted positions, (N,) or (n, N) [rad] in order; returns the number of violations found in them.
+
+        Raises:
+            ConfigError: a wrong shape.
+        """
+    def forgive(self) -> None:
+        """
+        Forgets what was counted, keeps the history.
+        """
+    def reset(self, position: typing.Any) -> None:
+        """
+        Starts anew with the robot at rest at position (N,) [rad].
+        """
+    def set_limits(self, limits: JointLimits) -> None:
+        """
+        Judges by other limits from now on.
+        """
+    def worst_ratio(self, order: typing.SupportsInt | typing.SupportsIndex) -> float:
+        """
+        Largest |d^k q| / dt^k relative to its limit so far; 1 velocity, 2 acceleration, 3 jerk.
+        """
+    @property
+    def total(self) -> int:
+        """
+        Violations since reset.
+        """
+
+class LowPassFilter:
+    """
+    Exponential smoothing: y = alpha * y_previous + (1 - alpha) * x; the first output is the first input.
+
+    Slow signals come out alpha / (1 - alpha) samples late (`delay_samples`).
+
+    Args:
+        alpha: weight of the past, 0 <= alpha < 1.
+
+    Raises:
+        ConfigError: alpha is out of its range.
+    """
+    def __init__(self, alpha: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    def filter(self, X: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Samples (n, D), or (n,) of one signal, in, as many out; the same as `update` row by row.
+
+        Raises:
+            ConfigError: another D than the first sample's, or no numbers.
+        """
+    def reset(self) -> None:
+        """
+        Forgets the past.
+        """
+    def update(self, x: numpy.typing.ArrayLike) -> typing.Any:
+        """
+        One sample (D,) in, one out; D is that of the first sample. A plain number gives a plain number.
+
+        A number that is not finite counts as a repetition of that signal's last good one.
+
+        Raises:
+            ConfigError: another D than the first sample's, or no numbers.
+        """
+    @property
+    def alpha(self) -> float:
+        """
+        Weight of the past.
+        """
+    @property
+    def delay_samples(self) -> float:
+        """
+        How late slow signals come out.
+        """
+
+class ButterworthFilter:
+    """
+    Butterworth low-pass, the one of scipy.signal.butter(order, cutoff_hz, fs=rate_hz), settled on the first sample.
+
+    Slow signals come out `delay_s` late, about 0.225 / cutoff_hz for order 2; at the cutoff the gain is -3 dB and the lag 45
+    degrees per order.
+
+    Args:
+        cutoff_hz: between 0 and rate_hz / 2.
+        rate_hz: samples per second.
+        order: 1..8.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    def __init__(
+        self,
+        cutoff_hz: typing.SupportsFloat | typing.SupportsIndex,
+        rate_hz: typing.SupportsFloat | typing.SupportsIndex,
+        order: typing.SupportsInt | typing.SupportsIndex = 2,
+    ) -> None: ...
+    def filter(self, X: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Samples (n, D), or (n,) of one signal, in, as many out; the same as `update` row by row.
+
+        Raises:
+            ConfigError: another D than the first sample's, or no numbers.
+        """
+    def reset(self) -> None:
+        """
+        Forgets the past.
+        """
+    def update(self, x: numpy.typing.ArrayLike) -> typing.Any:
+        """
+        One sample (D,) in, one out; D is that of the first sample. A plain number gives a plain number.
+
+        A number that is not finite counts as a repetition of that signal's last good one.
+
+        Raises:
+            ConfigError: another D than the first sample's, or no numbers.
+        """
+    @property
+    def delay_s(self) -> float:
+        """
+        How late slow signals come out [s].
+        """
+    @property
+    def order(self) -> int:
+        """
+        Poles of the filter.
+        """
+
+class RowInterpolator:
+    """
+    The motion through rows (T, D) of even spacing.
+
+    Args:
+        rows: (T, D), row t at t * period_s.
+        period_s: time between rows [s].
+        interpolation: "linear"; "cubic", the not-a-knot spline of scipy.interpolate.CubicSpline; or "quintic", pieces that
+            match velocity and acceleration estimated at the rows (local, and also continuous in acceleration).
+
+    Raises:
+        ConfigError: wrong shape, a number that is not finite, or a period that is not > 0.
+    """
+    @staticmethod
+    def minimum_jerk(
+        start: numpy.typing.ArrayLike,
+        goal: numpy.typing.ArrayLike,
+        duration_s: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> RowInterpolator:
+        """
+        The motion of least squared jerk from rest at `start` (D,) to rest at `goal` (D,) in `duration_s`.
+        """
+    def __init__(
+        self,
+        rows: numpy.typing.ArrayLike,
+        period_s: typing.SupportsFloat | typing.SupportsIndex,
+        interpolation: str = "cubic",
+    ) -> None: ...
+    def at(self, time_s: numpy.typing.ArrayLike) -> tuple[typing.Any, ...]:
+        """
+        Position, velocity and acceleration at a time after row 0, (D,) each, or at times (n,), (n, D) each.
+
+        A time outside the rows is taken as the nearest end.
+        """
+    @property
+    def action_dim(self) -> int:
+        """
+        D.
+        """
+    @property
+    def duration_s(self) -> float:
+        """
+        From the first row to the last [s].
+        """
+    @property
+    def horizon(self) -> int:
+        """
+        T.
+        """
+
+class ChunkExecutor:
+    """
+    Late, jittery, contradictory chunks in; one continuous motion out.
+
+    `now` is the latest time given to `at`. A pushed chunk takes over at s = max(now, its start); before s the old plan
+    stands, from s + blend_s on the motion is exactly the new chunk's. Position, velocity and acceleration are continuous
+    across chunks when `interpolation` is "cubic" or "quintic" and `blend_s` > 0; the other settings promise the row values
+    and report their seams.
+
+    One thread calls `at`; `push` may be called from others. Everything is computed in `push`; `at` only evaluates.
+
+    Args:
+        action_dim: D, 1..64.
+        period_s: time between the rows of a chunk [s].
+        mode: "receding": takes over when `execution_horizon` rows of the old chunk are done; "ensemble": at once, rows
+            averaged over all chunks with ACT's weights; "async": at once, rows merged as `merge` says; "rtc": at once and
+            without a blend, because the chunk already continues the old one.
+        execution_horizon: rows executed before the next chunk is due; None: all T.
+        blend_s: how long a splice is blended [s]; 0: not at all.
+        interpolation: "linear", "cubic" (not-a-knot spline through the rows) or "quintic" (velocity and acceleration
+            estimated at the rows).
+        merge: "crossfade" (the old plan fades out over blend_s), "replace" (the new rows at once; the jump decays over
+            blend_s) or "average" (the weighted mean of old plan and new row wherever both exist).
+        merge_weights: of old and new, for "average".
+        discrete_dims: dims that hold the current row and are never blended or averaged.
+        on_starvation: "hold" the last row at velocity 0, or "decelerate" from the last velocity within `limits`.
+        limits: JointLimits of the dims that are not discrete; needed for "decelerate".
+        temporal_ensemble_coeff: m of the weights exp(-m i), i = 0 the oldest chunk.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    def __init__(
+        self,
+        action_dim: typing.SupportsInt | typing.SupportsIndex,
+        period_s: typing.SupportsFloat | typing.SupportsIndex,
+        mode: str = "receding",
+        execution_horizon: typing.SupportsInt | typing.SupportsIndex | None = None,
+        blend_s: typing.SupportsFloat | typing.SupportsIndex = 0.1,
+        interpolation: str = "cubic",
+        merge: str = "crossfade",
+        merge_weights: numpy.typing.ArrayLike = (0.3, 0.7),
+        discrete_dims: numpy.typing.ArrayLike = (),
+        on_starvation: str = "hold",
+        limits: JointLimits | None = None,
+        temporal_ensemble_coeff: typing.SupportsFloat | typing.SupportsIndex = 0.01,
+    ) -> None: ...
+    def at(self, time_s: typing.SupportsFloat | typing.SupportsIndex) -> tuple[typing.Any, ...]:
+        """
+        Position (D,), velocity (D,) and Status at a time [s].
+
+        A time before the latest one is answered for the latest one, and counted. Status.Starved while no chunk covers it;
+        before any chunk the position is the one given to `reset`, or zeros.
+        """
+    def previous_rows(
+        self,
+        start_time_s: typing.SupportsFloat | typing.SupportsIndex,
+        rows: typing.SupportsInt | typing.SupportsIndex,
+    ) -> tuple[typing.Any, ...]:
+        """
+        The plan sampled for a new chunk that starts at `start_time_s`: what it has to continue (RTC).
+
+        Returns:
+            (rows, D) array, the last row held beyond the plan's end, and how many of its rows lie within the plan.
+        """
+    def push(
+        self, chunk: numpy.typing.ArrayLike, start_time_s: typing.SupportsFloat | typing.SupportsIndex
+    ) -> str:
+        """
+        Plans with a chunk (T, D) whose row 0 is for `start_time_s`.
+
+        Returns "accepted"; "past" when all its rows lie before the time it would take over; "far_future" when it starts more
+        than 10 s after now; "queue_full" when too many chunks wait. The last three change nothing but a counter.
+
+        Raises:
+            ConfigError: wrong shape, or a number that is not finite; nothing changes.
+        """
+    def reset(self, position: numpy.typing.ArrayLike | None = None) -> None:
+        """
+        Forgets plan, time, seams and counters; the first chunk then blends from `position` (D,), if given.
+        """
+    @property
+    def counters(self) -> dict[str, typing.Any]:
+        """
+        Counts since the last reset: accepted, dropped, refused and superseded chunks, dropped rows, splices, queries, late and starved ones, starved_s, overtaken splices.
+        """
+    @property
+    def due_time_s(self) -> typing.Any:
+        """
+        When the next chunk is due: start of the newest one + execution_horizon rows; None before the first.
+        """
+    @property
+    def remaining_s(self) -> typing.Any:
+        """
+        How much longer the plan reaches [s]; 0 without one, None before the first `at`.
+        """
+    @property
+    def seams(self) -> list[typing.Any]:
+        """
+        The latest splices, oldest first: dicts of time_s and the jumps |old - new| of position, velocity and acceleration (D,) before the blend. The first chunk makes none.
+        """
+
+class TemporalEnsembler:
+    """
+    ACT's temporal ensembling, one chunk per control step.
+
+    The action is the mean of all predictions made for this step, weighted exp(-coeff * i) with i = 0 the oldest. For chunks
+    that come late or not every step use ChunkExecutor(mode="ensemble").
+
+    Args:
+        horizon: T, rows of a chunk.
+        action_dim: D.
+        coeff: positive trusts old predictions more, negative new ones; >= -2.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    def __init__(
+        self,
+        horizon: typing.SupportsInt | typing.SupportsIndex,
+        action_dim: typing.SupportsInt | typing.SupportsIndex,
+        coeff: typing.SupportsFloat | typing.SupportsIndex = 0.01,
+    ) -> None: ...
+    def reset(self) -> None:
+        """
+        Forgets all chunks.
+        """
+    def update(self, chunk: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Takes the chunk (T, D) whose row 0 is for this step; returns this step's action (D,).
+
+        Raises:
+            ConfigError: wrong shape, or a number that is not finite; nothing changes.
+        """
+    @property
+    def action_dim(self) -> int:
+        """
+        D.
+        """
+    @property
+    def coeff(self) -> float:
+        """
+        m of the weights exp(-m i).
+        """
+    @property
+    def horizon(self) -> int:
+        """
+        T.
+        """
+
+class DelayEstimator:
+    """
+    How long the next inference will take, from the last ones.
+
+    A quantile of the last 128 latencies; each weighs half of one that is `half_life` inferences younger. The first one does
+    not count (cold caches), and none counts for more rows than were really executed meanwhile.
+
+    Args:
+        period_s: time between rows [s].
+        quantile: in (0, 1].
+        half_life: in inferences, > 0.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    def __init__(
+        self,
+        period_s: typing.SupportsFloat | typing.SupportsIndex,
+        quantile: typing.SupportsFloat | typing.SupportsIndex = 0.95,
+        half_life: typing.SupportsFloat | typing.SupportsIndex = 20.0,
+    ) -> None: ...
+    def add(
+        self,
+        latency_s: typing.SupportsFloat | typing.SupportsIndex,
+        moved_rows: typing.SupportsInt | typing.SupportsIndex | None = None,
+    ) -> None:
+        """
+        One inference: its latency [s], and how many rows the execution moved on meanwhile, if known.
+        """
+    def reset(self) -> None:
+        """
+        Forgets all; the next inference is cold again.
+        """
+    @property
+    def count(self) -> int:
+        """
+        Latencies the estimate rests on.
+        """
+    @property
+    def delay_rows(self) -> int:
+        """
+        The estimate in rows, rounded up.
+        """
+    @property
+    def delay_s(self) -> float:
+        """
+        The estimate [s]; 0 before the second inference.
+        """
+
+class RobotCommand:
+    """
+    One safe command: always finite, always within the limits.
+    """
+    @property
+    def acceleration(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) [rad/s^2].
+        """
+    @property
+    def position(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) [rad] or [m].
+        """
+    @property
+    def sequence(self) -> int:
+        """
+        Counts ticks.
+        """
+    @property
+    def status(self) -> Status:
+        """
+        What the tick had to say.
+        """
+    @property
+    def time_ns(self) -> int:
+        """
+        The tick it was made for [ns, steady clock].
+        """
+    @property
+    def velocity(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) [rad/s].
+        """
+
+class Robot:
+    """
+    The boundary to a robot driver.
+    """
+    @property
+    def num_joints(self) -> int:
+        """
+        N.
+        """
+
+class MailboxRobot(Robot):
+    """
+    A robot whose driver has a cycle of its own.
+
+    The driver posts what it measured and takes the newest command whenever its cycle wants one; neither side waits for the
+    other. A subclass may override `start()` and `stop()`, which a ControlLoop calls before the first and after the last tick,
+    from the thread that runs it.
+
+    Args:
+        num_joints: N, 1..MAX_ACTION_DIM.
+
+    Raises:
+        ConfigError: N is outside its bounds.
+    """
+    def __init__(self, num_joints: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def fail(self, reason: str) -> None:
+        """
+        Report that the driver can go on no longer: the controller faults and stops. Any thread.
+        """
+    def latest_command(self) -> typing.Any:
+        """
+        The newest RobotCommand, or None before the first. One driver thread.
+        """
+    def post_feature(self, name: str, value: numpy.typing.ArrayLike) -> None:
+        """
+        Give the policy something besides the joints: a goal, an image, token ids.
+
+        Floats of any width arrive as float32, integers as int64, uint8 as it is. Replaces the feature of that name. Any thread.
+
+        Args:
+            name: Feature name, as the policy knows it.
+            value: Array of any shape.
+
+        Raises:
+            ConfigError: The dtype is neither real, integer nor uint8.
+        """
+    def post_state(
+        self,
+        position: numpy.typing.ArrayLike,
+        velocity: numpy.typing.ArrayLike | None = None,
+        time_ns: typing.SupportsInt | typing.SupportsIndex | None = None,
+    ) -> None:
+        """
+        Hand over a measurement. One driver thread.
+
+        Args:
+            position: (N,) [rad] or [m]. A NaN is handed on: the controller refuses it.
+            velocity: (N,) [rad/s] or [m/s]; None is zero.
+            time_ns: When it was measured [ns, as `vla_rt.steady_now_ns()`]; None is now.
+
+        Raises:
+            ConfigError: A wrong shape or dtype.
+        """
+    def start(self) -> None:
+        """
+        Called before the first state is read; override it to begin driving.
+        """
+    def stop(self) -> None:
+        """
+        Called after the last command; override it to end driving.
+        """
+
+class SimulatedRobot(Robot):
+    """
+    Joints that follow the commanded position as damped second-order servos.
+
+    Deterministic: every command moves time by exactly `period_s`, solved exactly.
+
+    Args:
+        limits: JointLimits of the N joints.
+        position: (N,) where it stands at rest [rad] or [m].
+        natural_frequency_hz: Of the undamped servo, > 0.
+        damping_ratio: 1 is critically damped, > 0.
+        period_s: Motion per command [s]; the period of the loop.
+
+    Raises:
+        ConfigError: A number is not finite or outside its bounds, or the position is outside the limits.
+    """
+    def __init__(
+        self,
+        limits: JointLimits,
+        position: numpy.typing.ArrayLike,
+        natural_frequency_hz: typing.SupportsFloat | typing.SupportsIndex = 20.0,
+        damping_ratio: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        period_s: typing.SupportsFloat | typing.SupportsIndex = 0.001,
+    ) -> None: ...
+    def post_feature(self, name: str, value: numpy.typing.ArrayLike) -> None:
+        """
+        Give the policy something besides the joints: a goal, an image, token ids.
+
+        Floats of any width arrive as float32, integers as int64, uint8 as it is. Replaces the feature of that name. Any thread.
+
+        Args:
+            name: Feature name, as the policy knows it.
+            value: Array of any shape.
+
+        Raises:
+            ConfigError: The dtype is neither real, integer nor uint8.
+        """
+    @property
+    def limits(self) -> JointLimits:
+        """
+        The limits it was made with.
+        """
+
+class ChunkSource:
+    """
+    Whatever turns an observation into a chunk of actions.
+    """
+
+class PythonChunkSource(ChunkSource):
+    """
+    A Python callable as a policy.
+
+    It is called in the inference thread with a dict of arrays (copies: float32, int64 or uint8, by feature name) and returns
+    (T, D) actions, raw, T <= MAX_HORIZON, D <= MAX_ACTION_DIM. Whatever it raises is a counted failure with its text.
+
+    Args:
+        policy: The callable.
+        period_s: Time between the rows of its chunks [s], in (0, 60].
+
+    Raises:
+        ConfigError: `policy` is not callable, or the period is outside its bounds.
+    """
+    def __init__(self, policy: typing.Any, period_s: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def period_s(self) -> float:
+        """
+        Time between rows [s].
+        """
+
+class PolicySource(ChunkSource):
+    """
+    A policy package as the source of chunks.
+
+    Args:
+        policy: From `load_policy`.
+        seed: Of the noise; chunk i is sampled with that of (seed, i).
+
+    Raises:
+        ConfigError: The policy looks back on more than one observation.
+    """
+    def __init__(self, policy: Policy, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> None: ...
+
+class ControlConfig:
+    """
+    Set-up of a ControlLoop, checked; made by `vla_rt.ControlConfig`.
+    """
+    def __init__(
+        self,
+        *,
+        period_s: typing.SupportsFloat | typing.SupportsIndex,
+        chunk_period_s: typing.SupportsFloat | typing.SupportsIndex,
+        mode: str,
+        execution_horizon: typing.SupportsInt | typing.SupportsIndex | None,
+        blend_s: typing.SupportsFloat | typing.SupportsIndex,
+        interpolation: str,
+        merge: str,
+        merge_weights: numpy.typing.ArrayLike,
+        discrete_dims: numpy.typing.ArrayLike,
+        on_starvation: str,
+        temporal_ensemble_coeff: typing.SupportsFloat | typing.SupportsIndex,
+        limits: JointLimits | None,
+        path_preserving: bool,
+        smoothing_s: typing.SupportsFloat | typing.SupportsIndex,
+        state_timeout_s: typing.SupportsFloat | typing.SupportsIndex,
+        plan_timeout_s: typing.SupportsFloat | typing.SupportsIndex,
+        max_following_error: typing.SupportsFloat | typing.SupportsIndex,
+        watchdog_s: typing.SupportsFloat | typing.SupportsIndex,
+        inference_rate_hz: typing.SupportsFloat | typing.SupportsIndex,
+        inference_stop_timeout_s: typing.SupportsFloat | typing.SupportsIndex,
+        realtime: str,
+        priority: typing.SupportsInt | typing.SupportsIndex,
+        cpu: typing.SupportsInt | typing.SupportsIndex | None,
+        lock_memory: bool,
+        spin_s: typing.SupportsFloat | typing.SupportsIndex,
+        first_state_timeout_s: typing.SupportsFloat | typing.SupportsIndex,
+        trace_s: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None: ...
+    @property
+    def chunk_period_s(self) -> float:
+        """
+        Time between the rows of a chunk [s].
+        """
+
+class Controller:
+    """
+    The control tick without threads: chunks and measurements in, one safe command out.
+
+    What a ControlLoop runs every period, for tests, replays and callbacks of one's own. Times are seconds of one clock of
+    the caller's choice.
+
+    Args:
+        config: A `_core.ControlConfig` with limits and chunk period, as `vla_rt.ControlConfig.to_core()` makes it.
+
+    Raises:
+        ConfigError: Limits or chunk period are missing.
+    """
+    def __init__(self, config: ControlConfig) -> None: ...
+    def push(
+        self, chunk: numpy.typing.ArrayLike, start_time_s: typing.SupportsFloat | typing.SupportsIndex
+    ) -> str:
+        """
+        Hand over a chunk (T, N), row 0 at `start_time_s`.
+
+        Returns:
+            str: "accepted", or why it was dropped: "past", "far_future", "queue_full".
+
+        Raises:
+            ConfigError: A wrong shape, or a number that is not finite; the plan stays.
+        """
+    def report_driver_error(self) -> None:
+        """
+        Fault at the next tick.
+        """
+    def request_stop(self) -> None:
+        """
+        From the next tick on: the certified stop, until `reset()`.
+        """
+    def reset(self, position: numpy.typing.ArrayLike) -> None:
+        """
+        Start anew at rest at the measured position (N,): no plan, no fault.
+
+        Raises:
+            ConfigError: It is not finite, has another size or lies outside the limits; nothing changes.
+        """
+    def tick(
+        self,
+        time_s: typing.SupportsFloat | typing.SupportsIndex,
+        position: numpy.typing.ArrayLike,
+        velocity: numpy.typing.ArrayLike | None = None,
+        state_time_s: typing.SupportsFloat | typing.SupportsIndex | None = None,
+    ) -> RobotCommand:
+        """
+        One tick at `time_s`.
+
+        Args:
+            time_s: Now [s].
+            position: Measured (N,) [rad] or [m]; NaN is an answerable input, not an error.
+            velocity: Measured (N,) [rad/s]; None is zero.
+            state_time_s: When that was measured; None is now.
+
+        Returns:
+            RobotCommand: Always finite and within the limits; its `status` says what the tick had to say.
+
+        Raises:
+            ConfigError: A wrong shape.
+        """
+    @property
+    def at_rest(self) -> bool:
+        """
+        True when the last command was at rest.
+        """
+    @property
+    def fault(self) -> typing.Any:
+        """
+        None, or {reason, text, time_s, joint, value, bound} of the first fault since the last reset.
+        """
+    @property
+    def num_joints(self) -> int:
+        """
+        N.
+        """
+
+class RunReport:
+    """
+    What one run came to, measured on the emitted commands.
+    """
+    def to_dict(self) -> dict[str, typing.Any]: ...
+    def trace(self) -> dict[str, typing.Any]: ...
+
+class ControlLoop:
+    """
+    Threads around a Controller; use `vla_rt.ControlLoop`.
+    """
+    def __init__(self, robot: typing.Any, policy: typing.Any, config: ControlConfig) -> None: ...
+    def request_stop(self) -> None:
+        """
+        End the run in progress early, with the certified stop.
+        """
+    def run(self, duration_s: typing.SupportsFloat | typing.SupportsIndex) -> RunReport:
+        """
+        Run for `duration_s` [s] and the certified stop.
+        """
+    def stop_inference(self) -> None:
+        """
+        End the inference of the run in progress.
+        """
+
+def action_space_dict(space: ActionSpace) -> dict[str, typing.Any]:
+    """
+    An action space as policy.json holds it.
+    """
+
+def backend_names() -> list[str]:
+    """
+    Names of the backends registered with this process, in alphabetical order.
+    """
+
+def benchmark_chunk_executor(
+    executor: ChunkExecutor,
+    chunks: numpy.typing.ArrayLike,
+    ticks: typing.SupportsInt | typing.SupportsIndex,
+    tick_s: typing.SupportsFloat | typing.SupportsIndex,
+    counter: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> dict[str, typing.Any]:
+    """
+    Plays chunks (n, T, D) from time 0, one every `ticks` ticks of `tick_s`, in C++, and times every call.
+
+    `counter` is the address of a C function that returns the allocations so far, or 0.
+
+    Returns:
+        dict of at_ns (n * ticks,), push_ns (n,), position (n * ticks, D) and allocations (None without a counter).
+    """
+
+def benchmark_control_tick(
+    config: ControlConfig,
+    rows: numpy.typing.ArrayLike,
+    horizon: typing.SupportsInt | typing.SupportsIndex = 16,
+    every: typing.SupportsInt | typing.SupportsIndex = 8,
+    allocation_counter: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> dict[str, typing.Any]:
+    """
+    Measure Controller.tick in C++ along a given motion.
+
+    Args:
+        config: `ControlConfig.to_core()` with limits and chunk period.
+        rows: (R, N) the motion at the chunk period [rad]; the first row is the start.
+        horizon: T, rows of a chunk.
+        every: Rows between two chunks.
+        allocation_counter: Address of a C function `long f()` that counts this thread's allocations; 0: not counted.
+
+    Returns:
+        dict[str, typing.Any]: duration_ns (ticks,), position (ticks, N) as commanded, allocations (int or None) inside the ticks.
+
+    Raises:
+        ConfigError: A wrong shape or number.
+    """
+
+def convert_rotations(
+    rotations: numpy.typing.ArrayLike, source: str, target: str
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    Rotations from one format to another, any leading dims; see `vla_rt.rotations`.
+    """
+
+def measure_wakeup(
+    duration_s: typing.SupportsFloat | typing.SupportsIndex,
+    period_s: typing.SupportsFloat | typing.SupportsIndex = 0.001,
+    priority: typing.SupportsInt | typing.SupportsIndex = 80,
+    cpu: typing.SupportsInt | typing.SupportsIndex | None = None,
+    spin_s: typing.SupportsFloat | typing.SupportsIndex = 0.0002,
+    mode: RealtimeMode = RealtimeMode.BestEffort,
+    lock_memory: bool = True,
+) -> dict[str, typing.Any]:
+    """
+    Measure how late the thread of the control loop wakes up here.
+
+    The thread does nothing but wake up once per period: an absolute sleep until `spin_s` before the deadline, then a
+    spin on the clock. The first 32 ticks (a tenth of all, if fewer) are not counted. The GIL is released meanwhile.
+
+    Args:
+        duration_s: How long [s]: two periods to a day.
+        period_s: Period [s], 1e-5 to 10.
+        priority: SCHED_FIFO priority, 1..99.
+        cpu: CPU to stay on; None is anywhere.
+        spin_s: Busy wait before each deadline [s]: 0 up to the period, of which at most half is spent.
+        mode: Whether a refused privilege is an error.
+        lock_memory: Lock the memory of this process, which stays locked afterwards.
+
+    Returns:
+        dict[str, typing.Any]: p50, p99, p999, max, mean [us]; count, missed (deadlines without a tick); grant: fifo, affinity,
+        memory_locked, stack_prefaulted, cpu_awake, priority, cpu (None: not bound), refused (one sentence each).
+
+    Raises:
+        ConfigError: A parameter is outside its bounds.
+        RealtimeError: `mode` is Enforce and a privilege was refused.
+    """
+
+def noise(
+    seed: typing.Any, chunk: typing.Any, step: typing.Any, shape: typing.Any
+) -> numpy.typing.NDArray[numpy.float32]:
+    """
+    Standard normal float32 array of `shape`: Philox4x32-10, key = seed, counter = (chunk, step, element
+    block), Box-Muller in double. Step 0 is a chunk's initial noise, step k+1 what sampling step k adds.
+
+    Raises ConfigError for negative numbers or a shape of more than 2^34 elements.
+    """
+
+def normalizer_dict(normalizer: Normalizer) -> dict[str, typing.Any]:
+    """
+    A normaliser as policy.json holds it.
+    """
+
+def parse_policy_spec(text: str) -> PolicySpec:
+    """
+    Reads the text of a policy.json. Raises FormatError naming the field as a JSON pointer.
+    """
+
+def prefix_weights(
+    delay: typing.SupportsInt | typing.SupportsIndex,
+    end: typing.SupportsInt | typing.SupportsIndex,
+    horizon: typing.SupportsInt | typing.SupportsIndex,
+    schedule: str = "exp",
+) -> numpy.typing.NDArray[numpy.float64]:
+    """
+    How strongly each row of a new chunk is held to the previous one (real-time chunking).
+
+    Args:
+        delay: rows executed while the policy computes: weight 1.
+        end: first row that is free again; clipped to the horizon. Between the two the weights fall.
+        horizon: T, 1..256.
+        schedule: "linear", "exp" (falls fast at first), "ones" (1 to the end) or "zeros" (0 after the delay).
+
+    Returns:
+        (T,) weights in [0, 1].
+
+    Raises:
+        ConfigError: a negative delay or end, or an unknown schedule.
+    """
+
+def read_policy_spec(folder: os.PathLike[str] | str | bytes) -> PolicySpec:
+    """
+    Reads and checks a package without opening its network. Raises FormatError.
+    """
+
+def steady_now_ns() -> int:
+    """
+    Nanoseconds of the steady clock (CLOCK_MONOTONIC).
+    """
+
+MAX_ACTION_DIM: int = 64
+MAX_HORIZON: int = 256
+TORCH_VERSION: str | None
+__version__: str = "0.1.0"
