@@ -8,6 +8,7 @@ set(bindings "${CMAKE_CURRENT_SOURCE_DIR}/cpp/src/bindings")
 file(GLOB core_sources CONFIGURE_DEPENDS "${bindings}/bind_*.cpp")
 pybind11_add_module(_core MODULE NO_EXTRAS "${bindings}/module_core.cpp" ${core_sources})
 target_link_libraries(_core PRIVATE vla_rt vla_rt_flags)
+target_compile_options(_core PRIVATE -O1)  # argument handling only: what takes time lives in the rooms
 target_include_directories(_core PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/cpp/src")
 target_compile_definitions(_core PRIVATE VLA_RT_VERSION="${PROJECT_VERSION}")
 set_target_properties(_core PROPERTIES INSTALL_RPATH "$ORIGIN")

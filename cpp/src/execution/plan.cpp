@@ -1,6 +1,7 @@
 #include "execution/plan.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace vla_rt::execution {
 
@@ -81,24 +82,35 @@ void Segment::copy_from(const Segment& other) noexcept {
   std::copy(other.stop.begin(), other.stop.end(), stop.begin());
 }
 
+namespace {
+
+// A segment that stands since ever starts at the smallest time there is.
+TimeNs elapsed(TimeNs since, TimeNs t) noexcept {
+  TimeNs difference = 0;
+  if (!__builtin_sub_overflow(t, since, &difference)) return difference;
+  return t > since ? std::numeric_limits<TimeNs>::max() : std::numeric_limits<TimeNs>::min();
+}
+
+}  // namespace
+
 int Segment::row_at(TimeNs t) const noexcept {
   // Row times are rounded to nanoseconds, so a row's turn comes half a nanosecond early rather than late.
-  const double x = (static_cast<double>(t - start_ns) + 0.5) * 1e-9 / rows.period_s();
+  const double x = (static_cast<double>(elapsed(start_ns, t)) + 0.5) * 1e-9 / rows.period_s();
   return static_cast<int>(std::clamp(x, 0.0, static_cast<double>(rows.horizon() - 1)));
 }
 
 void Segment::base(TimeNs t, std::span<const int> discrete_dims, Motion& out) const noexcept {
   const int D = rows.action_dim();
-  rows.evaluate(to_seconds(t - start_ns), out.position(D), out.velocity(D), out.acceleration(D));
+  rows.evaluate(to_seconds(elapsed(start_ns, t)), out.position(D), out.velocity(D), out.acceleration(D));
   if (t > end_ns) {
     if (t <= coast_ns) {
-      const double dt = to_seconds(t - end_ns);
+      const double dt = to_seconds(elapsed(end_ns, t));
       for (std::size_t d = 0; d < static_cast<std::size_t>(D); ++d) {
         out.q[d] += dt * (out.dq[d] + 0.5 * dt * out.ddq[d]);
         out.dq[d] += dt * out.ddq[d];
       }
     } else if (!stop.empty()) {
-      const double dt = to_seconds(t - end_ns);
+      const double dt = to_seconds(elapsed(end_ns, t));
       for (std::size_t d = 0; d < static_cast<std::size_t>(D); ++d)
         stop[d].evaluate(dt, out.q[d], out.dq[d], out.ddq[d]);
     } else {
