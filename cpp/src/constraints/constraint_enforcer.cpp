@@ -14,6 +14,7 @@
 #include "constraints/swept_check.hpp"
 #include "constraints/target_estimator.hpp"
 #include "constraints/target_tracker.hpp"
+#include "constraints/wall_slider.hpp"
 #include "constraints/wish_log.hpp"
 #include "vla_rt/core/errors.hpp"
 
@@ -132,6 +133,8 @@ struct ConstraintEnforcer::Impl {
 
   // With surroundings: what each joint wants next, alone.
   std::unique_ptr<SweptCheck> surroundings;
+  WallSlider walls;
+  JointArray rest{}, rest_change{}, least_change{}, most_change{}, goal_change{};
   std::array<MotionState, kMaxActionDim> next{}, trial{};
   std::array<TickMotion, kMaxActionDim> trial_motion{}, wished_motion{};
   std::array<TickMotion, kMaxActionDim> stop_motions{};
@@ -404,6 +407,7 @@ struct ConstraintEnforcer::Impl {
     if (options.path_preserving) common.update({errors.data(), n}, {bounds.data(), n});
     if (surroundings) {
       for (std::size_t i = 0; i < n; ++i) next[i] = choose(i);
+      slide_steps();
       agree_with_surroundings();
       for (std::size_t i = 0; i < n; ++i) emit(i, next[i]);
       look_around();
@@ -425,11 +429,52 @@ struct ConstraintEnforcer::Impl {
     return stopped_joint(i);
   }
 
+  // Goals behind walls are moved onto them.
   void slide_goals() noexcept {
-    surroundings->project(stops_from_here(), {goals.data(), n}, {causes.data(), n});
+    surroundings->find_walls(stops_from_here(), walls);
+    if (walls.empty()) return;
+    for (std::size_t i = 0; i < n; ++i) rest[i] = sweeps[i].rest.q;
+    walls.move_goals({rest.data(), n}, {goals.data(), n}, {causes.data(), n});
     for (std::size_t i = 0; i < n; ++i) {
       goals[i].q = std::clamp(goals[i].q, bounds[i].goal_min_q, bounds[i].goal_max_q);
       goals[i].v = std::clamp(goals[i].v, -bounds[i].V, bounds[i].V);
+    }
+  }
+
+  // How far jerk u in this tick would take the joint's rest pose.
+  [[nodiscard]] double rest_moved(std::size_t i, double u) const noexcept {
+    const MotionState x = advanced(state(i), u, h);
+    return x.q + stop_displacement(x.v, x.a, bounds[i].A, bounds[i].J) - rest[i];
+  }
+
+  // Steps that would take the rest pose into a wall are bent along it, within what each joint can do.
+  void slide_steps() noexcept {
+    if (walls.empty()) return;
+    JointArray &change = rest_change, &lo = least_change, &hi = most_change;
+    for (std::size_t i = 0; i < n; ++i) {
+      const MotionState& x = next[i];
+      change[i] = x.q + stop_displacement(x.v, x.a, bounds[i].A, bounds[i].J) - rest[i];
+    }
+    if (walls.allows({change.data(), n})) return;
+    for (std::size_t i = 0; i < n; ++i) {
+      const JointBounds& b = bounds[i];
+      lo[i] = hi[i] = change[i];
+      if (is_pending[i]) continue;
+      lo[i] = std::min(lo[i], rest_moved(i, std::max(-b.J, (-b.A - a[i]) / h)));
+      hi[i] = std::max(hi[i], rest_moved(i, std::min(b.J, (b.A - a[i]) / h)));
+    }
+    JointArray& wished = goal_change;
+    std::copy_n(change.begin(), n, wished.begin());
+    const unsigned cause = walls.bend({change.data(), n}, {lo.data(), n}, {hi.data(), n});
+    if (cause == 0) return;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (std::fabs(change[i] - wished[i]) <= 1e-6 * (hi[i] - lo[i])) continue;
+      const JointBounds& b = bounds[i];
+      MotionState x = state(i);
+      const MotionState error{.q = x.q - (rest[i] + change[i]), .v = x.v, .a = x.a};
+      filter_tick(x, jerk_to_stop_on_target(error, b.A, b.A, b.J, h), b, h, motion[i]);
+      next[i] = x;
+      causes[i] |= cause;
     }
   }
 

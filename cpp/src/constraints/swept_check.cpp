@@ -204,66 +204,21 @@ void SweptCheck::rest_here() noexcept {
   path_gap_ = (kPathGap / kEndGap) * end_gap_;
 }
 
-void SweptCheck::project(std::span<const JointSweep> stops, std::span<TargetMotion> goals,
-                         std::span<unsigned> causes) noexcept {
-  struct Wall {
-    double room = 0, weight = 0, length2 = 0;
-    bool is_workspace = false;
-  };
-  std::array<Wall, kMaxWalls> walls;
-  std::size_t count = 0;
-  for (std::size_t j = 0; j < n_; ++j) v_[j] = std::fabs(stops[j].rest.q - here_[j]);
-  bool placed = false;
-  for (std::size_t g = 0; g < now_.gaps.size() && count < kMaxWalls; ++g) {
-    const Gap& gap = model_.gaps()[g];
-    if (now_.gaps[g].distance - moved_at_most(gap, {v_.data(), n_}) >= kNear) continue;
-    if (!placed) {
-      for (std::size_t j = 0; j < n_; ++j) q_[j] = stops[j].rest.q;
-      model_.place({q_.data(), n_}, frames_);
-      placed = true;
-    }
-    const GapSample sample = model_.sample(gap, frames_);
-    if (!(sample.distance < kNear)) continue;
-    JointArray& row = rows_[count];
-    model_.gradient(gap, sample, frames_, {row.data(), n_});
-    double length2 = 1e-4;
-    for (std::size_t j = 0; j < n_; ++j) length2 += row[j] * row[j];
-    walls[count++] = {.room = sample.distance - kStandOff,
-                      .weight = 0,
-                      .length2 = length2,
-                      .is_workspace = gap.is_workspace};
-  }
-  if (count == 0) return;
-  for (std::size_t j = 0; j < n_; ++j) a_[j] = goals[j].q - stops[j].rest.q;
-  bool changed = true;
-  for (int round = 0; round < kProjectionRounds && changed; ++round) {
-    changed = false;
-    for (std::size_t k = 0; k < count; ++k) {
-      double closing = walls[k].room;
-      for (std::size_t j = 0; j < n_; ++j) closing += rows_[k][j] * a_[j];
-      const double weight = std::max(0.0, walls[k].weight - closing / walls[k].length2);
-      const double step = weight - walls[k].weight;
-      if (std::fabs(step) * walls[k].length2 < 1e-9) continue;
-      walls[k].weight = weight;
-      for (std::size_t j = 0; j < n_; ++j) a_[j] += step * rows_[k][j];
-      changed = true;
-    }
-  }
-  unsigned cause = 0;
-  for (std::size_t k = 0; k < count; ++k) {
-    if (walls[k].weight <= 0) continue;
-    cause |= walls[k].is_workspace ? kWorkspace : kCollision;
-    double into = 0;
-    for (std::size_t j = 0; j < n_; ++j) into += rows_[k][j] * goals[j].v;
-    if (into < 0)
-      for (std::size_t j = 0; j < n_; ++j) goals[j].v -= into / walls[k].length2 * rows_[k][j];
-  }
-  if (cause == 0) return;
+void SweptCheck::find_walls(std::span<const JointSweep> stops, WallSlider& walls) noexcept {
+  walls.clear();
   for (std::size_t j = 0; j < n_; ++j) {
-    const double goal = stops[j].rest.q + a_[j];
-    if (std::fabs(goal - goals[j].q) > 1e-9) causes[j] |= cause;
-    goals[j].q = goal;
-    goals[j].a = 0;
+    q_[j] = stops[j].rest.q;
+    v_[j] = std::fabs(q_[j] - here_[j]);
+  }
+  bool placed = false;
+  for (std::size_t g = 0; g < now_.gaps.size() && !walls.full(); ++g) {
+    const Gap& gap = model_.gaps()[g];
+    if (now_.gaps[g].distance - moved_at_most(gap, {v_.data(), n_}) >= WallSlider::kNear) continue;
+    if (!placed) model_.place({q_.data(), n_}, frames_);
+    placed = true;
+    const GapSample sample = model_.sample(gap, frames_);
+    if (sample.distance < WallSlider::kNear)
+      model_.gradient(gap, sample, frames_, {walls.add(sample.distance, gap.is_workspace), n_});
   }
 }
 

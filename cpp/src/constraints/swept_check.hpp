@@ -8,7 +8,7 @@
 
 #include "constraints/gap_model.hpp"
 #include "constraints/joint_sweep.hpp"
-#include "constraints/target_estimator.hpp"
+#include "constraints/wall_slider.hpp"
 #include "vla_rt/constraints/state_check.hpp"
 
 // Whether the robot, on one tick and the whole stop after it, keeps every gap of a GapModel open - at all
@@ -62,11 +62,8 @@ class SweptCheck {
   /// The robot rests where it is: gaps that have opened need not close as far again.
   void rest_here() noexcept;
 
-  /// Moves goals that lie behind a wall near the stop's end onto it, so that the robot slides along the wall
-  /// instead of stopping: the nearest goals with d + grad d . (goal - rest) >= kStandOff for every near gap,
-  /// by Hildreth's method. Returns the causes per joint in `causes`. A convenience; `admits` decides.
-  void project(std::span<const JointSweep> stops, std::span<TargetMotion> goals,
-               std::span<unsigned> causes) noexcept;
+  /// Collects the gaps that are nearly closed where the stops in hand end.
+  void find_walls(std::span<const JointSweep> stops, WallSlider& walls) noexcept;
 
  private:
   struct Sample {
@@ -74,8 +71,7 @@ class SweptCheck {
     JointArray v{}, a{};
     std::vector<GapSample> gaps;
   };
-  static constexpr int kMaxDepth = 20, kMaxWalls = 16, kProjectionRounds = 20;
-  static constexpr double kStandOff = 2e-4, kNear = 0.05;
+  static constexpr int kMaxDepth = 20;
 
   [[nodiscard]] double moved_at_most(const Gap& gap, std::span<const double> by) const noexcept;
   void take(std::span<const JointSweep> sweeps, double t, std::span<const std::uint16_t> which,
@@ -99,7 +95,6 @@ class SweptCheck {
   std::vector<std::vector<std::uint16_t>> open_;  // by depth
   JointFrames frames_;
   JointArray q_{}, v_{}, a_{}, before_{};
-  std::array<JointArray, kMaxWalls> rows_{};
   double workspace_distance_ = std::numeric_limits<double>::infinity();
   double clearance_ = std::numeric_limits<double>::infinity();
   double end_gap_ = kEndGap, path_gap_ = kPathGap;

@@ -18,6 +18,41 @@ struct TrackingWish {
   bool saturated = false;  ///< the target cannot be met now: the limits, not the law, decide
 };
 
+/// The jerk, held for h seconds, after which the stop from error e ends at zero error, to 1e-4 J; the nearest
+/// one within +-J where none does. One bound on |a| for each direction of the stop.
+[[nodiscard]] inline double jerk_to_stop_on_target(const MotionState& e, double A_forward, double A_backward,
+                                                   double J, double h) noexcept {
+  const auto miss = [&](double u) {
+    const MotionState z = advanced(e, u, h);
+    return z.q + stop_displacement(z.v, z.a, A_forward, A_backward, J);
+  };
+  double hi = J, miss_hi = miss(hi);
+  if (!(miss_hi > 0)) return hi;
+  double lo = -J, miss_lo = miss(lo);
+  if (!(miss_lo < 0)) return lo;
+  double u = 0;
+  int last_side = 0;
+  for (int k = 0; k < 12; ++k) {
+    u = (lo * miss_hi - hi * miss_lo) / (miss_hi - miss_lo);
+    const bool inside = u > lo && u < hi;
+    if (!inside) u = 0.5 * (lo + hi);
+    const double m = miss(u);
+    if (m > 0) {
+      hi = u;
+      miss_hi = m;
+      if (last_side == 1) miss_lo *= 0.5;
+      last_side = 1;
+    } else {
+      lo = u;
+      miss_lo = m;
+      if (last_side == -1) miss_hi *= 0.5;
+      last_side = -1;
+    }
+    if (hi - lo < 1e-4 * J || std::fabs(m) < 1e-12) break;
+  }
+  return u;
+}
+
 /// Which jerk brings the joint onto its target.
 ///
 /// Near the target: linear, all three discrete poles at p = 1 - delta of the error (e, de, dde) to the moving
@@ -50,43 +85,10 @@ class TargetTracker {
     const double least = 0.2 * rates.A;
     const double A_forward = std::max(rates.A + target.a, least),
                  A_backward = std::max(rates.A - target.a, least);
-    return {.jerk = jerk_to_stop_on_target(e, A_forward, A_backward, rates.J), .saturated = true};
+    return {.jerk = jerk_to_stop_on_target(e, A_forward, A_backward, rates.J, h_), .saturated = true};
   }
 
  private:
-  [[nodiscard]] double jerk_to_stop_on_target(const MotionState& e, double A_forward, double A_backward,
-                                              double J) const noexcept {
-    const auto miss = [&](double u) {
-      const MotionState z = advanced(e, u, h_);
-      return z.q + stop_displacement(z.v, z.a, A_forward, A_backward, J);
-    };
-    double hi = J, miss_hi = miss(hi);
-    if (!(miss_hi > 0)) return hi;
-    double lo = -J, miss_lo = miss(lo);
-    if (!(miss_lo < 0)) return lo;
-    double u = 0;
-    int last_side = 0;
-    for (int k = 0; k < 12; ++k) {
-      u = (lo * miss_hi - hi * miss_lo) / (miss_hi - miss_lo);
-      const bool inside = u > lo && u < hi;
-      if (!inside) u = 0.5 * (lo + hi);
-      const double m = miss(u);
-      if (m > 0) {
-        hi = u;
-        miss_hi = m;
-        if (last_side == 1) miss_lo *= 0.5;
-        last_side = 1;
-      } else {
-        lo = u;
-        miss_lo = m;
-        if (last_side == -1) miss_hi *= 0.5;
-        last_side = -1;
-      }
-      if (hi - lo < 1e-4 * J || std::fabs(m) < 1e-12) break;
-    }
-    return u;
-  }
-
   double h_ = 0, gain_e_ = 0, gain_v_ = 0, gain_a_ = 0;
 };
 
