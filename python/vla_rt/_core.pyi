@@ -11,23 +11,33 @@ import typing
 
 __all__: list[str] = [
     "ActionSpace",
+    "AutoregressiveSampler",
     "BoundedActionSpace",
+    "Box",
     "ButterworthFilter",
+    "Capsule",
     "ChunkExecutor",
     "ChunkSource",
+    "CollisionModel",
     "ConfigError",
+    "ConsistencySampler",
     "ConstraintEnforcer",
     "ContinuousActionSpace",
     "ControlConfig",
     "ControlLoop",
     "Controller",
+    "DDIMSampler",
+    "DDPMSampler",
+    "DPMSolverSampler",
     "DelayEstimator",
     "DiscreteActionSpace",
     "EndEffectorDeltaSpace",
     "EndEffectorPoseSpace",
     "EnforcerReport",
+    "FastTokenizer",
     "FlowMatchingSampler",
     "FormatError",
+    "HalfSpace",
     "HybridActionSpace",
     "JointLimits",
     "JointPositionSpace",
@@ -39,11 +49,15 @@ __all__: list[str] = [
     "MAX_HORIZON",
     "MailboxRobot",
     "ModelError",
+    "MotionTokenizer",
     "Normalizer",
+    "OpenVLATokenizer",
     "Policy",
     "PolicySource",
     "PolicySpec",
     "PythonChunkSource",
+    "QuantileTokenizer",
+    "RT1Tokenizer",
     "RealtimeError",
     "RealtimeMode",
     "Robot",
@@ -52,11 +66,15 @@ __all__: list[str] = [
     "RunReport",
     "Sampler",
     "SimulatedRobot",
+    "Sphere",
     "Status",
     "TORCH_VERSION",
     "TemporalEnsembler",
+    "Tokenizer",
+    "UniformTokenizer",
     "ViolationCounter",
     "VlaRtError",
+    "Workspace",
     "action_space_dict",
     "backend_names",
     "benchmark_chunk_executor",
@@ -422,6 +440,292 @@ class HybridActionSpace(ActionSpace):
         name -> space of its parameters, or None.
         """
 
+class Tokenizer:
+    """
+    Turns actions into a fixed number of tokens each, and back. Immutable.
+
+    Errors are ConfigErrors naming the element: NaN, infinity, an id outside the vocabulary, or a shape that does not fit.
+    """
+    def decode(self, tokens: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Tokens (..., n) to actions (..., D), float64.
+        """
+    def encode(self, actions: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.int64]:
+        """
+        Actions (..., D) to tokens (..., n), int64; n = D unless said.
+        """
+    @property
+    def action_dim(self) -> int:
+        """
+        D; 1 where any shape is accepted.
+        """
+    @property
+    def max_token(self) -> int:
+        """
+        Highest id.
+        """
+    @property
+    def min_token(self) -> int:
+        """
+        Lowest id.
+        """
+    @property
+    def tokens_per_action(self) -> int:
+        """
+        n.
+        """
+
+class UniformTokenizer(Tokenizer):
+    """
+    Equal bins between two bounds; decoded to the middle of the bin, so that the error is at most half a bin.
+    """
+    def __init__(
+        self,
+        low: numpy.typing.ArrayLike,
+        high: numpy.typing.ArrayLike,
+        num_bins: typing.SupportsInt | typing.SupportsIndex = 256,
+    ) -> None:
+        """
+        Args:
+            low, high: bounds, (D,) each, or numbers for actions of any shape.
+            num_bins: ids are 0..num_bins-1.
+
+        Raises ConfigError unless low < high, all finite.
+        """
+    @property
+    def high(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (D,)
+        """
+    @property
+    def low(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (D,)
+        """
+    @property
+    def num_bins(self) -> int: ...
+
+class RT1Tokenizer(Tokenizer):
+    """
+    RT-1's tokens: (clip(x) - low)/(high - low)*(vocab_size - 1), truncated; decoded to that point of the range.
+    """
+    def __init__(
+        self,
+        low: numpy.typing.ArrayLike,
+        high: numpy.typing.ArrayLike,
+        vocab_size: typing.SupportsInt | typing.SupportsIndex = 256,
+        one_hot: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> None:
+        """
+        Args:
+            low, high: bounds, (D,) each, or numbers for actions of any shape.
+            vocab_size: ids are 0..vocab_size-1.
+            one_hot: how many more numbers at the end of an action are a one-hot choice; they become one token.
+
+        Raises ConfigError unless low < high, all finite.
+        """
+    @property
+    def high(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (D,)
+        """
+    @property
+    def low(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (D,)
+        """
+    @property
+    def one_hot(self) -> int: ...
+    @property
+    def vocab_size(self) -> int: ...
+
+class OpenVLATokenizer(Tokenizer):
+    """
+    OpenVLA's tokens: the last num_bins ids of a vocabulary stand for num_bins - 1 bins of [-1, 1]. Any shape.
+
+    token = vocab_size - digitize(clip(x), linspace(-1, 1, num_bins)); x = 1 takes the last bin's centre.
+    """
+    def __init__(
+        self,
+        vocab_size: typing.SupportsInt | typing.SupportsIndex = 32000,
+        num_bins: typing.SupportsInt | typing.SupportsIndex = 256,
+    ) -> None:
+        """
+        Raises ConfigError unless 2 <= num_bins <= vocab_size.
+        """
+    @property
+    def centers(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (num_bins - 1,)
+        """
+    @property
+    def edges(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (num_bins,)
+        """
+    @property
+    def num_bins(self) -> int: ...
+    @property
+    def vocab_size(self) -> int: ...
+
+class QuantileTokenizer(Tokenizer):
+    """
+    Bins that each hold the same share of the data; decoded to the middle of the bin's two edges.
+    """
+    @staticmethod
+    def fit(
+        actions: numpy.typing.ArrayLike, num_bins: typing.SupportsInt | typing.SupportsIndex = 256
+    ) -> QuantileTokenizer:
+        """
+        Edges at the quantiles 0, 1/num_bins, ..., 1 of each dimension of actions (..., D), as numpy.quantile.
+        """
+    def __init__(self, edges: numpy.typing.ArrayLike) -> None:
+        """
+        Edges (D, num_bins + 1), not descending along a row.
+        """
+    @property
+    def edges(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (D, num_bins + 1)
+        """
+    @property
+    def num_bins(self) -> int: ...
+
+class MotionTokenizer:
+    """
+    A vocabulary of 256 small motions for actions [dx, dy, dz, droll, dpitch, dyaw, gripper].
+
+    Tokens 0..127 are steps along one axis (+-0.5 to 50 mm, log-spaced; 126 and 127: none), 128..191 turns about one
+    axis (+-2 to 100 mrad; 188..191: none), 192..255 gripper levels (254 open = 0, 255 closed = 1).
+    """
+    def __init__(self) -> None: ...
+    def decode(
+        self, tokens: numpy.typing.ArrayLike, gripper: numpy.typing.ArrayLike = 0.0
+    ) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Sequences of tokens (..., n) to one action (..., 7) each: translations and rotations add up, the last gripper
+        token counts, and without one the gripper holds the value given (a number, or one per sequence).
+        """
+    def encode(
+        self, actions: numpy.typing.ArrayLike, per_axis: bool = False
+    ) -> numpy.typing.NDArray[numpy.int64]:
+        """
+        Actions (..., 7) to tokens (..., 3): per group (position, rotation, gripper) the token nearest to the action.
+        With per_axis, (..., 7): the nearest of each axis, then the gripper's.
+        """
+    @property
+    def motions(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (256, 7): what each token does; the numbers of the other groups are 0.
+        """
+
+class FastTokenizer:
+    """
+    FAST: a chunk of actions as the byte-pair codes of its rounded frequencies.
+
+    DCT-II along time, round(scale*coefficient), one character each, byte-level BPE. Actions should be normalised to
+    [-1, 1]. Ids equal those of the public processor (physical-intelligence/fast) with the same tokenizer.json.
+    """
+    @staticmethod
+    def fit(
+        chunks: typing.Any,
+        vocab_size: typing.SupportsInt | typing.SupportsIndex = 1024,
+        scale: typing.SupportsFloat | typing.SupportsIndex = 10.0,
+    ) -> FastTokenizer:
+        """
+        Learns the merges from normalised chunks (n, T, D), or a list of (T_i, D), with the `tokenizers` library.
+
+        Raises ConfigError when vocab_size is below the range of the coefficients, ModelError without `tokenizers`.
+        """
+    @staticmethod
+    def load(dir: os.PathLike[str] | str | bytes) -> FastTokenizer:
+        """
+        Reads processor_config.json and tokenizer.json from a folder. Raises FormatError naming file and field.
+        """
+    @staticmethod
+    def quantize(
+        actions: numpy.typing.ArrayLike, scale: typing.SupportsFloat | typing.SupportsIndex = 10.0
+    ) -> numpy.typing.NDArray[numpy.int32]:
+        """
+        round(scale*DCT) of a chunk (T, D), flattened: (T*D,) int32.
+        """
+    def __init__(
+        self,
+        tokenizer_json: str,
+        scale: typing.SupportsFloat | typing.SupportsIndex = 10.0,
+        min_token: typing.SupportsInt | typing.SupportsIndex = 0,
+        vocab_size: typing.SupportsInt | typing.SupportsIndex = 0,
+        horizon: typing.SupportsInt | typing.SupportsIndex | None = None,
+        action_dim: typing.SupportsInt | typing.SupportsIndex | None = None,
+    ) -> None:
+        """
+        From the text of a tokenizer.json and the fields of processor_config.json. Raises FormatError, ConfigError.
+        """
+    def coefficients(
+        self,
+        tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        horizon: typing.SupportsInt | typing.SupportsIndex,
+        action_dim: typing.SupportsInt | typing.SupportsIndex,
+        strict: bool = True,
+    ) -> numpy.typing.NDArray[numpy.int64]:
+        """
+        The quantised coefficients (horizon, action_dim) that one list of ids spells, int64.
+        """
+    def decode(
+        self,
+        tokens: typing.Any,
+        horizon: typing.SupportsInt | typing.SupportsIndex | None = None,
+        action_dim: typing.SupportsInt | typing.SupportsIndex | None = None,
+        strict: bool = True,
+    ) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Ids, or lists of them, to chunks (..., horizon, action_dim).
+
+        Args:
+            tokens: a list[typing.Any] of ids, or nested lists.
+            horizon, action_dim: None takes those of the files, where they are known.
+            strict: ids that spell broken characters or another number of coefficients raise ConfigError; else
+                broken bytes are left out, missing coefficients are 0 and surplus ones are cut off.
+        """
+    def encode(self, actions: numpy.typing.ArrayLike) -> list[typing.Any]:
+        """
+        Chunks (..., T, D) to lists of ids, nested as the leading dimensions: one list for (T, D).
+
+        Raises ConfigError for NaN or infinity, and where a coefficient's bytes are missing from the vocabulary.
+        """
+    def encode_text(self, text: str) -> list[int]:
+        """
+        The byte-pair encoder alone: ids of a text.
+        """
+    def pieces(self, text: str) -> list[str]:
+        """
+        The pieces that the encoder cuts a text into before it merges.
+        """
+    def save(self, dir: os.PathLike[str] | str | bytes) -> None:
+        """
+        Writes processor_config.json and tokenizer.json; makes the folder.
+        """
+    def tokenizer_json(self) -> str:
+        """
+        Text of tokenizer.json.
+        """
+    @property
+    def action_dim(self) -> int | None:
+        """
+        D, or None.
+        """
+    @property
+    def horizon(self) -> int | None:
+        """
+        T, or None.
+        """
+    @property
+    def min_token(self) -> int: ...
+    @property
+    def scale(self) -> float: ...
+    @property
+    def vocab_size(self) -> int: ...
+
 class Sampler:
     """
     What all samplers share.
@@ -475,6 +779,185 @@ class FlowMatchingSampler(Sampler):
         Raises ConfigError.
         """
     def __repr__(self) -> str: ...
+
+class ConsistencySampler(Sampler):
+    """
+    One-step and chained sampling; the denoiser (x, sigma) is the consistency function itself. The noise given to
+    `sample` is scaled by sigma_max; step_noise k is added after evaluation k, the last one is not used.
+    """
+    def __init__(
+        self,
+        num_steps: typing.SupportsInt | typing.SupportsIndex = 1,
+        sigma_min: typing.SupportsFloat | typing.SupportsIndex = 0.02,
+        sigma_max: typing.SupportsFloat | typing.SupportsIndex = 80.0,
+        rho: typing.SupportsFloat | typing.SupportsIndex = 7.0,
+        sigma_data: typing.SupportsFloat | typing.SupportsIndex = 0.5,
+    ) -> None:
+        """
+        Args:
+            num_steps: K, 1..1000; the levels are the first K of K+1 Karras points from sigma_max to sigma_min.
+            sigma_min, sigma_max, rho: of the levels.
+            sigma_data: of the scalings inside the consistency function; carried for its sake.
+
+        Raises ConfigError.
+        """
+
+class DDPMSampler(Sampler):
+    """
+    Ancestral sampling with the posterior variance, as diffusers.DDPMScheduler.
+    """
+    def __init__(
+        self,
+        num_train_steps: typing.SupportsInt | typing.SupportsIndex = 1000,
+        beta_schedule: str = "linear",
+        beta_start: typing.SupportsFloat | typing.SupportsIndex = 0.0001,
+        beta_end: typing.SupportsFloat | typing.SupportsIndex = 0.02,
+        prediction: str = "epsilon",
+        clip_sample: bool = True,
+        clip_range: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        num_steps: typing.SupportsInt | typing.SupportsIndex | None = None,
+        timestep_spacing: str = "leading",
+        steps_offset: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> None:
+        """
+        Args:
+            num_train_steps: N, 1..10000.
+            beta_schedule: linear, scaled_linear or squaredcos_cap_v2.
+            beta_start, beta_end: in (0, 1).
+            prediction: what the denoiser returns: epsilon, sample or v_prediction.
+            clip_sample: clamp the predicted clean sample to +-clip_range.
+            num_steps: K, 1..N; None visits all training steps.
+            timestep_spacing: leading, linspace or trailing.
+            steps_offset: added to every timestep of leading spacing.
+
+        Raises ConfigError.
+        """
+    def __repr__(self) -> str: ...
+
+class DDIMSampler(Sampler):
+    """
+    Implicit sampling, as diffusers.DDIMScheduler.
+    """
+    def __init__(
+        self,
+        num_train_steps: typing.SupportsInt | typing.SupportsIndex = 1000,
+        beta_schedule: str = "linear",
+        beta_start: typing.SupportsFloat | typing.SupportsIndex = 0.0001,
+        beta_end: typing.SupportsFloat | typing.SupportsIndex = 0.02,
+        prediction: str = "epsilon",
+        clip_sample: bool = True,
+        clip_range: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        num_steps: typing.SupportsInt | typing.SupportsIndex | None = None,
+        timestep_spacing: str = "leading",
+        steps_offset: typing.SupportsInt | typing.SupportsIndex = 0,
+        eta: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        set_alpha_to_one: bool = True,
+    ) -> None:
+        """
+        Args:
+            num_train_steps: N, 1..10000.
+            beta_schedule: linear, scaled_linear or squaredcos_cap_v2.
+            beta_start, beta_end: in (0, 1).
+            prediction: what the denoiser returns: epsilon, sample or v_prediction.
+            clip_sample: clamp the predicted clean sample to +-clip_range.
+            num_steps: K, 1..N; None visits all training steps.
+            timestep_spacing: leading, linspace or trailing.
+            steps_offset: added to every timestep of leading spacing.
+            eta: 0 (deterministic) .. 1 (as much noise as DDPM).
+            set_alpha_to_one: end at the clean sample, otherwise at timestep 0.
+
+        Raises ConfigError.
+        """
+    def __repr__(self) -> str: ...
+
+class DPMSolverSampler(Sampler):
+    """
+    DPM-Solver++ and its SDE form, multistep, as diffusers.DPMSolverMultistepScheduler.
+    """
+    def __init__(
+        self,
+        num_train_steps: typing.SupportsInt | typing.SupportsIndex = 1000,
+        beta_schedule: str = "linear",
+        beta_start: typing.SupportsFloat | typing.SupportsIndex = 0.0001,
+        beta_end: typing.SupportsFloat | typing.SupportsIndex = 0.02,
+        prediction: str = "epsilon",
+        clip_sample: bool = False,
+        clip_range: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        num_steps: typing.SupportsInt | typing.SupportsIndex = 10,
+        timestep_spacing: str = "linspace",
+        steps_offset: typing.SupportsInt | typing.SupportsIndex = 0,
+        algorithm_type: str = "dpmsolver++",
+        solver_order: typing.SupportsInt | typing.SupportsIndex = 2,
+        solver_type: str = "midpoint",
+        lower_order_final: bool = True,
+        final_sigmas_type: str = "zero",
+        use_karras_sigmas: bool = False,
+    ) -> None:
+        """
+        Args:
+            num_train_steps: N, 1..10000.
+            beta_schedule: linear, scaled_linear or squaredcos_cap_v2.
+            beta_start, beta_end: in (0, 1).
+            prediction: what the denoiser returns: epsilon, sample or v_prediction.
+            clip_sample: clamp the predicted clean sample to +-clip_range.
+            num_steps: K, 1..N; None visits all training steps.
+            timestep_spacing: leading, linspace or trailing.
+            steps_offset: added to every timestep of leading spacing.
+            algorithm_type: dpmsolver++ or sde-dpmsolver++.
+            solver_order: 1, 2 or 3.
+            solver_type: midpoint or heun, the second-order update.
+            lower_order_final: below 15 steps, use a lower order in the last ones.
+            final_sigmas_type: zero or sigma_min.
+            use_karras_sigmas: noise levels of Karras et al. instead of the spacing.
+
+        Raises ConfigError.
+        """
+    def __repr__(self) -> str: ...
+
+class AutoregressiveSampler:
+    """
+    Draws token sequences one token at a time: position i from the tokens before it.
+    """
+    def __init__(
+        self,
+        num_tokens: typing.SupportsInt | typing.SupportsIndex,
+        mode: str = "greedy",
+        temperature: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        top_k: typing.SupportsInt | typing.SupportsIndex = 0,
+        top_p: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+        stop_token: typing.SupportsInt | typing.SupportsIndex | None = None,
+    ) -> None:
+        """
+        Args:
+            num_tokens: most tokens of a sequence.
+            mode: greedy (largest logit) or sample (temperature, then top-k, then top-p).
+            temperature: > 0.
+            top_k: keep the k largest logits; 0 keeps all.
+            top_p: keep the fewest tokens whose probabilities reach p, in (0, 1].
+            stop_token: ends a sequence, which is filled up with it.
+
+        Raises ConfigError.
+        """
+    def __repr__(self) -> str: ...
+    def sample(
+        self,
+        logits: collections.abc.Callable[..., typing.Any],
+        batch: typing.SupportsInt | typing.SupportsIndex = 1,
+        seed: typing.Any = 0,
+    ) -> numpy.typing.NDArray[numpy.int64]:
+        """
+        Args:
+            logits: callable (tokens (B, n) int64) -> (B, V) logits of the next token; -inf forbids one.
+            batch: B.
+            seed: equal seeds give equal tokens.
+
+        Returns:
+            (B, n) int64; n is num_tokens, or less when every sequence has stopped.
+
+        Raises:
+            ConfigError: a wrong shape of what logits returns.
+            ModelError: NaN, +inf, or all tokens forbidden.
+        """
 
 class PolicySpec:
     """
@@ -732,6 +1215,180 @@ class Kinematics:
         N: movable joints between base and tip.
         """
 
+class HalfSpace:
+    """
+    All points x of the base frame with normal . x <= offset.
+
+    Args:
+        normal: (3,), need not be unit.
+        offset: in the normal's length; [m] for a unit normal.
+    """
+    def __init__(
+        self, normal: numpy.typing.ArrayLike, offset: typing.SupportsFloat | typing.SupportsIndex
+    ) -> None: ...
+    @property
+    def normal(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (3,) float64, a copy.
+        """
+    @property
+    def offset(self) -> float:
+        """
+        normal . x of its face.
+        """
+
+class Capsule:
+    """
+    All points within `radius` of a line segment, on a link or in the world.
+
+    Args:
+        start: (3,) [m], in the link's frame (the base's without one).
+        end: (3,) [m].
+        radius: [m].
+        link: name of the link that carries it; None: the world.
+    """
+    def __init__(
+        self,
+        start: numpy.typing.ArrayLike,
+        end: numpy.typing.ArrayLike,
+        radius: typing.SupportsFloat | typing.SupportsIndex,
+        link: typing.Any = None,
+    ) -> None: ...
+    def __repr__(self) -> str: ...
+    @property
+    def end(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (3,) float64 [m], a copy.
+        """
+    @property
+    def link(self) -> typing.Any:
+        """
+        Name of the link, None for the world.
+        """
+    @property
+    def radius(self) -> float:
+        """
+        [m].
+        """
+    @property
+    def start(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (3,) float64 [m], a copy.
+        """
+
+class Box:
+    """
+    A solid box in the world.
+
+    Args:
+        center: (3,) [m] in the base frame.
+        size: (3,) full edges [m].
+        rotation: (3, 3) from the box's axes to the base frame; None: aligned.
+    """
+    def __init__(
+        self, center: numpy.typing.ArrayLike, size: numpy.typing.ArrayLike, rotation: typing.Any = None
+    ) -> None: ...
+    @property
+    def center(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (3,) float64 [m], a copy.
+        """
+    @property
+    def size(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (3,) float64 [m], a copy.
+        """
+
+class Workspace:
+    """
+    Where one point of the robot may be: in a box and in half-spaces of the base frame.
+
+    Args:
+        lower: (3,) [m], -inf where open; None: open.
+        upper: (3,) [m], inf where open; None: open.
+        link: name of the link that carries the point; None: the kinematics' tip.
+        half_spaces: HalfSpace or (normal, offset) each: normal . x <= offset must hold.
+        offset: (3,) the point in the link's frame [m]; None: its origin.
+
+    Raises:
+        ConfigError: NaN, lower not below upper, a zero normal, or no wall at all.
+    """
+    def __init__(
+        self,
+        lower: typing.Any = None,
+        upper: typing.Any = None,
+        link: typing.Any = None,
+        half_spaces: typing.Any = (),
+        offset: typing.Any = None,
+    ) -> None: ...
+    @property
+    def link(self) -> typing.Any:
+        """
+        Name of the link, None for the tip.
+        """
+    @property
+    def lower(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (3,) float64 [m], a copy.
+        """
+    @property
+    def upper(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (3,) float64 [m], a copy.
+        """
+
+class CollisionModel:
+    """
+    Capsules on a robot's links, each against the others and against the world.
+
+    Links joined by one joint, and what does not move relative to each other, are never checked.
+
+    Args:
+        kinematics: Kinematics of the robot.
+        capsules: on links: Capsule or Sphere with a link, (link, start, end, radius),
+            (link, center, radius), or dicts of these names. None: fitted to the URDF's collision
+            spheres, cylinders and boxes; meshes are refused.
+        world: Box, Sphere, Capsule, HalfSpace (solid where normal . x <= offset) or dicts of their
+            fields; a box also as lower, upper.
+        ignore: pairs of links that may touch; 'world' stands for all of the world.
+
+    Raises:
+        ConfigError: an unknown link, a number that is not finite, a negative size, a mesh, or no
+            capsule.
+    """
+    @staticmethod
+    def capsules_of(kinematics: Kinematics) -> list[Capsule]:
+        """
+        List of Capsule around the URDF's collision spheres, cylinders and boxes.
+
+        Raises:
+            ConfigError: a link has a mesh.
+        """
+    def __init__(
+        self,
+        kinematics: Kinematics,
+        capsules: typing.Any = None,
+        world: typing.Any = (),
+        ignore: typing.Any = (),
+    ) -> None: ...
+    def closest(self, q: numpy.typing.ArrayLike) -> tuple[float, str, str]:
+        """
+        (distance [m], link, link or 'world') of the pair with the smallest distance.
+        """
+    def distance(self, q: numpy.typing.ArrayLike) -> float:
+        """
+        Smallest distance between any two things that must not touch at q (N,) [m], exact where positive;
+        negative where they overlap; inf where no pair is left to check.
+
+        Raises:
+            ConfigError: a wrong shape or a number that is not finite.
+        """
+    @property
+    def num_pairs(self) -> int:
+        """
+        Pairs of things that are checked.
+        """
+
 class JointLimits:
     """
     Limits of N joints on the commanded motion, exact at and between ticks.
@@ -796,7 +1453,12 @@ class EnforcerReport:
     def causes(self) -> numpy.typing.NDArray[numpy.uint8]:
         """
         (N,) uint8 bit mask per joint: 1 position, 2 velocity, 4 acceleration, 8 jerk,
-        64 non_finite.
+        16 workspace, 32 collision, 64 non_finite.
+        """
+    @property
+    def clearance(self) -> float:
+        """
+        Smallest distance between things that must not touch, at the command [m]; inf without any.
         """
     @property
     def deviation(self) -> numpy.typing.NDArray[numpy.float64]:
@@ -812,7 +1474,7 @@ class EnforcerReport:
     def limited(self) -> frozenset[typing.Any]:
         """
         frozenset of the causes that changed the wish, over all joints: position, velocity,
-        acceleration, jerk, non_finite. Empty when the target was followed as it was.
+        acceleration, jerk, workspace, collision, non_finite. Empty when the target was followed as it was.
         """
     @property
     def log(self) -> list[typing.Any]:
@@ -827,6 +1489,11 @@ class EnforcerReport:
         """
         Status: Ok, Limited, NonFinite or Fault.
         """
+    @property
+    def workspace_distance(self) -> float:
+        """
+        From the command's nearest point to the nearest wall of its workspace [m]; inf without one.
+        """
 
 class ConstraintEnforcer:
     """
@@ -838,19 +1505,27 @@ class ConstraintEnforcer:
     Args:
         limits: JointLimits of N joints.
         period_s: control period in (0, 1] s.
+        kinematics: Kinematics of the same joints; needed for a workspace, else taken from collision.
+        workspace: Workspace or a list[typing.Any] of them: points of the robot that must stay inside walls.
+        collision: CollisionModel: links that must not touch each other or the world.
+            Workspace and collision hold at and between ticks and over the whole stop in hand; 0.1 mm is
+            kept from everything at rest, 0.01 mm in motion. Near a wall the robot slides along it.
         path_preserving: slow all joints by one common time scale while any is saturated, so that a move from rest
             is a straight line in joint space; clipping joint by joint is the last resort.
         smoothing_s: time constant of target smoothing for noisy targets, 0 (off) to 0.05 s. Costs lag on steps.
 
     Raises:
-        ConfigError: a bad limit, period or option.
+        ConfigError: a bad limit, period or option; kinematics missing or of another number of joints.
     """
     def __init__(
         self,
         limits: JointLimits,
         period_s: typing.SupportsFloat | typing.SupportsIndex,
-        *,
+        kinematics: Kinematics | None = None,
+        workspace: typing.Any = None,
+        collision: CollisionModel | None = None,
         path_preserving: bool = False,
+        *,
         smoothing_s: typing.SupportsFloat | typing.SupportsIndex = 0.0,
     ) -> None: ...
     def apply(self, target: typing.Any, feedforward_velocity: typing.Any = None) -> tuple[typing.Any, ...]:
@@ -879,7 +1554,8 @@ class ConstraintEnforcer:
             acceleration: (N,) [rad/s^2], zero if None.
 
         Raises:
-            ConfigError: not finite, outside the limits, or no stop from there stays within them; nothing changes.
+            ConfigError: not finite, outside the limits, the workspace or free space, or the stop from there leaves
+                them; says what and by how much; nothing changes.
         """
     def run(
         self,
@@ -1677,6 +2353,15 @@ class ControlLoop:
         """
         End the inference of the run in progress.
         """
+
+def Sphere(
+    center: numpy.typing.ArrayLike,
+    radius: typing.SupportsFloat | typing.SupportsIndex,
+    link: typing.Any = None,
+) -> Capsule:
+    """
+    A Capsule whose ends are one point, center (3,) [m]; radius [m]; link None: in the world.
+    """
 
 def action_space_dict(space: ActionSpace) -> dict[str, typing.Any]:
     """

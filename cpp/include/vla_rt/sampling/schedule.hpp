@@ -52,9 +52,9 @@ struct VLA_RT_API DiffusionOptions {
   void validate() const;
 };
 
-/// abar_t = prod_{s<=t} (1 - beta_s), t = 0..N-1, rounded to float32 where PyTorch training code rounds: these are
-/// the numbers a network has learned, and 1 - abar_0 keeps only three of their digits.
-/// Throws ConfigError as `validate`.
+/// abar_t = prod_{s<=t} (1 - beta_s), t = 0..N-1, rounded to float32 where PyTorch training code rounds:
+/// these are the numbers a network has learned, and 1 - abar_0 keeps only three of their digits. Throws
+/// ConfigError as `validate`.
 [[nodiscard]] VLA_RT_API std::vector<double> alphas_cumprod(const DiffusionOptions& options);
 
 /// The K visited steps, descending. Throws ConfigError as `validate`, and when the offset leads outside

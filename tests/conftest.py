@@ -1,0 +1,12 @@
+"""Settings of all tests: property tests draw the same examples in every run, unless told to explore.
+
+`HYPOTHESIS_PROFILE=explore make test` draws new ones.
+"""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
