@@ -47,6 +47,84 @@ def test_cpp_loop_equals_the_same_loop_in_pytorch(tmp_path: Path, noise_at: int)
         np.testing.assert_allclose(actions, torch_loop(tiny, OBSERVATION, noise(seed)), rtol=0, atol=1e-5)
 
 
+DIFFUSION = {
+    "num_train_steps": 50,
+    "beta_schedule": "squaredcos_cap_v2",
+    "beta_start": 1e-4,
+    "beta_end": 0.02,
+    "prediction": "epsilon",
+    "clip_sample": True,
+    "clip_range": 1.0,
+    "num_steps": 8,
+    "timestep_spacing": "leading",
+    "steps_offset": 0,
+}
+SAMPLERS = {
+    "ddpm": (vr.samplers.DDPMSampler, DIFFUSION),
+    "ddim": (vr.samplers.DDIMSampler, DIFFUSION | {"eta": 0.5, "set_alpha_to_one": True}),
+    "dpm_solver": (
+        vr.samplers.DPMSolverSampler,
+        DIFFUSION
+        | {
+            "algorithm_type": "sde-dpmsolver++",
+            "solver_order": 3,
+            "solver_type": "midpoint",
+            "lower_order_final": True,
+            "final_sigmas_type": "zero",
+            "use_karras_sigmas": False,
+        },
+    ),
+    "consistency": (
+        vr.samplers.ConsistencySampler,
+        {"num_steps": 3, "sigma_min": 0.02, "sigma_max": 80.0, "rho": 7.0, "sigma_data": 0.5},
+    ),
+}
+
+
+class Sampled(TinyPolicy):
+    """`TinyPolicy` under another sampler; normalisers left out, the samplers' own numbers show."""
+
+    stored: dict
+
+    @property
+    def normalizers(self) -> dict[str, vr.Normalizer]:
+        return {}
+
+    def sampler_spec(self) -> dict:
+        return self.stored
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_every_sampler_in_a_package(tmp_path: Path, kind: str) -> None:
+    sampler_class, options = SAMPLERS[kind]
+    tiny = Sampled().eval()
+    tiny.stored = {"type": kind, **options}
+    p = vr.load_policy(vr.export_policy(tiny, tmp_path / "p"))
+    assert p.spec.sampler == tiny.stored
+    with torch.inference_mode():
+        context = tiny.encode(
+            *(
+                torch.as_tensor(OBSERVATION[n], dtype=d)[None]
+                for n, d in (
+                    ("observation.state", torch.float32),
+                    ("goal", torch.float32),
+                    ("task", torch.int64),
+                )
+            )
+        )
+
+        def denoiser(x: np.ndarray, t: float) -> np.ndarray:
+            return tiny.step(torch.from_numpy(x), torch.full((1,), float(t)), context).numpy()
+
+        start = vr.samplers.noise(5, 0, 0, (1, 4, 2))
+        expected = sampler_class(**options).sample(denoiser, start, seed=5)[0]
+    actual = p.sample(OBSERVATION, seed=5)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
+    steps = len(sampler_class(**options).timesteps)
+    added = np.stack([vr.samplers.noise(5, 0, k + 1, (4, 2)) for k in range(steps)])
+    assert np.array_equal(actual, p.sample(OBSERVATION, noise=start[0], step_noise=added))
+
+
 def test_every_input_matters(loaded: vr.Policy) -> None:
     base = loaded.sample(OBSERVATION)
     for name, value in (("observation.state", [0.3, -1.0, 2.1]), ("goal", [[0, 0], [0, 0]]), ("task", [1])):

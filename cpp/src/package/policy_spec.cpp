@@ -102,10 +102,6 @@ void check_files(const PolicySpec& spec, const std::filesystem::path& folder) {
 
 const char* to_string(FeatureKind kind) noexcept { return kind == FeatureKind::Image ? "image" : "state"; }
 
-std::unique_ptr<const Sampler> make_sampler(const SamplerSpec& spec) {
-  return std::make_unique<FlowMatchingSampler>(std::get<FlowMatchingOptions>(spec));
-}
-
 PolicySpec parse_policy_spec(std::string_view text) {
   const Json json = parse_json(text, kFile);
   const JsonField root(json, std::string(kFile) + "#");

@@ -24,17 +24,6 @@ constexpr std::array<Statistic, 8> kStatistics = {{{"mean", &NormalizerSpec::mea
                                                    {"q10", &NormalizerSpec::q10},
                                                    {"q90", &NormalizerSpec::q90}}};
 
-/// Runs `make`; a ConfigError about the object becomes a FormatError about the place it was read from.
-template <class Make>
-auto placed(const JsonField& field, Make&& make) {
-  try {
-    return make();
-  } catch (const ConfigError& e) {
-    throw FormatError(e.name().empty() ? field.path() : field.path() + "/" + e.name(), e.value(),
-                      e.bound().empty() ? e.what() : e.bound());
-  }
-}
-
 ActionSpaceSpec read_space(const JsonField& field, bool nested);
 
 ActionSpaceSpec::Skill read_skill(const JsonField& field) {
@@ -114,24 +103,6 @@ ActionSpaceSpec read_action_space(const JsonField& field) {
   ActionSpaceSpec spec = read_space(field, false);
   placed(field, [&] { (void)ActionSpace::make(spec); });
   return spec;
-}
-
-Json json_of(const SamplerSpec& spec) {
-  const auto& flow = std::get<FlowMatchingOptions>(spec);
-  return {{"type", "flow_matching"},
-          {"num_steps", flow.num_steps},
-          {"solver", to_string(flow.solver)},
-          {"noise_at", flow.noise_at}};
-}
-
-SamplerSpec read_sampler(const JsonField& field) {
-  (void)field.at("type").word({"flow_matching"});
-  field.require_keys({"type", "num_steps", "solver", "noise_at"});
-  FlowMatchingOptions options;
-  options.num_steps = static_cast<int>(field.at("num_steps").integer(1, 1000));
-  options.solver = ode_solver_from_string(field.at("solver").word({"euler", "midpoint", "heun", "rk4"}), "");
-  options.noise_at = static_cast<int>(field.at("noise_at").integer(0, 1));
-  return options;
 }
 
 std::string to_json(const NormalizerSpec& spec) { return json_of(spec).dump(); }

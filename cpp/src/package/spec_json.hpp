@@ -1,8 +1,20 @@
 #pragma once
 #include "package/json_field.hpp"
+#include "vla_rt/core/errors.hpp"
 #include "vla_rt/package/policy_spec.hpp"
 
 namespace vla_rt {
+
+/// Runs `make`; a ConfigError about the object becomes a FormatError about the place it was read from.
+template <class Make>
+auto placed(const JsonField& field, Make&& make) {
+  try {
+    return make();
+  } catch (const ConfigError& e) {
+    throw FormatError(e.name().empty() ? field.path() : field.path() + "/" + e.name(), e.value(),
+                      e.bound().empty() ? e.what() : e.bound());
+  }
+}
 
 // Each pair writes and reads one part of `policy.json`; reading what was written gives an equal value.
 // Readers throw FormatError.

@@ -13,7 +13,13 @@ from vla_rt._core import Normalizer, PolicySpec
 from vla_rt.export.protocol import ExportablePolicy
 from vla_rt.export.torchscript import cpu_copy
 
-_SAMPLERS = {"flow_matching": samplers.FlowMatchingSampler}
+_SAMPLERS = {
+    "flow_matching": samplers.FlowMatchingSampler,
+    "ddpm": samplers.DDPMSampler,
+    "ddim": samplers.DDIMSampler,
+    "dpm_solver": samplers.DPMSolverSampler,
+    "consistency": samplers.ConsistencySampler,
+}
 
 
 def normalizer_of(stored: dict[str, Any]) -> Normalizer:

@@ -55,7 +55,11 @@ class ExportablePolicy(Protocol):
         """Normaliser by feature name, and that of "action"; a feature that is missing is left alone."""
 
     def sampler_spec(self) -> dict[str, Any]:
-        """`{"type": "flow_matching", "num_steps": ..., "solver": ..., "noise_at": ...}`."""
+        """Type (flow_matching, ddpm, ddim, dpm_solver, consistency) and every option of that sampler.
+
+        For example `{"type": "flow_matching", "num_steps": 10, "solver": "euler", "noise_at": 0}`; the option names
+        are those of the sampler's class in `vla_rt.samplers`.
+        """
 
     def encode(self, *observation: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Context of the normalised features, each (B, *shape), in the order of `config.observation`."""

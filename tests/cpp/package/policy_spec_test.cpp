@@ -82,6 +82,30 @@ TEST_CASE("every action space is stored and read back") {
     {"type": "continuous", "lower": [0, 0], "upper": [1, 1]}}, {"name": "wave"}]})")));
 }
 
+TEST_CASE("every sampler is stored and read back") {
+  const std::string flow = R"({"type": "flow_matching", "num_steps": 4, "solver": "euler", "noise_at": 0})";
+  const std::string common =
+      R"("num_train_steps": 100, "beta_schedule": "squaredcos_cap_v2", "beta_start": 1e-4,
+    "beta_end": 0.02, "prediction": "v_prediction", "clip_sample": true, "clip_range": 1, "num_steps": 10,
+    "timestep_spacing": "trailing", "steps_offset": 0)";
+  const auto with = [&](const std::string& sampler) { return replaced(flow, sampler); };
+  CHECK(survives(with(R"({"type": "ddpm", )" + common + "}")));
+  CHECK(survives(with(R"({"type": "ddim", "eta": 0.5, "set_alpha_to_one": false, )" + common + "}")));
+  const std::string dpm = R"({"type": "dpm_solver", "algorithm_type": "sde-dpmsolver++", "solver_order": 3,
+    "solver_type": "heun", "lower_order_final": false, "final_sigmas_type": "sigma_min", "use_karras_sigmas": true, )";
+  CHECK(survives(with(dpm + common + "}")));
+  CHECK(std::get<DPMSolverOptions>(parse_policy_spec(with(dpm + common + "}")).sampler).solver_order == 3);
+  CHECK(survives(with(R"({"type": "consistency", "num_steps": 2, "sigma_min": 0.02, "sigma_max": 80, "rho": 7,
+    "sigma_data": 0.5})")));
+  CHECK(field_of_error(with(R"({"type": "ddim", "eta": 2, "set_alpha_to_one": false, )" + common + "}")) ==
+        "policy.json#/sampler/eta");
+  CHECK(field_of_error(with(R"({"type": "ddpm", "eta": 2, )" + common + "}")) == "policy.json#/sampler/eta");
+  CHECK(field_of_error(with(R"({"type": "ddim", "eta": 0, )" + common + "}")) ==
+        "policy.json#/sampler/set_alpha_to_one");
+  CHECK(field_of_error(with(R"({"type": "ddpm"})")) == "policy.json#/sampler/num_train_steps");
+  CHECK(field_of_error(with(R"({"type": "ancestral"})")) == "policy.json#/sampler/type");
+}
+
 TEST_CASE("what is wrong is named by its place") {
   const std::array<std::array<std::string, 3>, 42> cases{{
       {R"("schema_version": 1)", R"("schema_version": 2)", "/schema_version"},

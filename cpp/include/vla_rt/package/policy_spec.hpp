@@ -13,8 +13,12 @@
 #include "vla_rt/action_space/normalizer_spec.hpp"
 #include "vla_rt/core/api.hpp"
 #include "vla_rt/core/tensor.hpp"
+#include "vla_rt/sampling/consistency_sampler.hpp"
+#include "vla_rt/sampling/ddim_sampler.hpp"
+#include "vla_rt/sampling/dpm_solver_sampler.hpp"
 #include "vla_rt/sampling/flow_matching_sampler.hpp"
 #include "vla_rt/sampling/sampler.hpp"
+#include "vla_rt/sampling/schedule.hpp"
 
 namespace vla_rt {
 
@@ -36,8 +40,10 @@ struct FeatureSpec {
   [[nodiscard]] bool operator==(const FeatureSpec&) const = default;
 };
 
-/// Options of the sampler that turns a policy's network into actions.
-using SamplerSpec = std::variant<FlowMatchingOptions>;
+/// Options of the sampler that turns a policy's network into actions; plain DiffusionOptions are those of
+/// DDPM.
+using SamplerSpec =
+    std::variant<FlowMatchingOptions, DiffusionOptions, DDIMOptions, DPMSolverOptions, ConsistencyOptions>;
 /// Throws ConfigError for options out of their bounds.
 [[nodiscard]] VLA_RT_API std::unique_ptr<const Sampler> make_sampler(const SamplerSpec& spec);
 
