@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -29,11 +30,14 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds what the examples assume: a policy package named `package`."""
+    """A folder that holds what the examples assume: the policy package `package` and `panda.urdf`."""
     from vla_rt.policies import FlowMatchingConfig, FlowMatchingPolicy
 
     folder = tmp_path_factory.mktemp("examples")
     vr.export_policy(FlowMatchingPolicy(FlowMatchingConfig()), folder / "package", backends=["torchscript"])
+    robots = distribution("example-robot-data").files or []
+    urdf = next(file.locate() for file in robots if file.name == "panda.urdf")
+    (folder / "panda.urdf").write_text(Path(str(urdf)).read_text())
     return folder
 
 

@@ -1,7 +1,6 @@
 """Opens the compiled backends when they are first needed, and says plainly why one cannot be opened."""
 
 import importlib
-import importlib.metadata
 import importlib.util
 
 from vla_rt import _core
@@ -76,11 +75,13 @@ def open_torch() -> None:
 
 
 def _installed_torch() -> str | None:
+    from importlib import metadata  # as slow to import as half the package
+
     if importlib.util.find_spec("torch") is None:
         return None
     try:
-        return importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
         return str(importlib.import_module("torch").__version__)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 import sys
@@ -240,6 +239,8 @@ def _refuse_unknown(values: Mapping[str, Any], known: Iterable[str], where: str)
     for key in values:
         if key in names:
             continue
+        import difflib  # only for the message
+
         near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)
         raise error(ConfigError, f"{where}{key}", "", f"no such field; did you mean {where}{near[0]}?")
 
