@@ -187,6 +187,7 @@ def _draw_latency(axes: Any, result: DemoResult) -> None:
             summary = getattr(result.report, key)
             label = f"{name}: p50 {summary['p50']:.2g}, p99.9 {summary['p999']:.3g}"
             axes.hist(samples[key], bins=bins, color=color, alpha=0.55, label=label)
+        axes.set_ylim(top=axes.get_ylim()[1] * 12)  # room for the legend
         axes.legend(loc="upper right", fontsize=8)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
 

@@ -57,8 +57,8 @@ class ExportablePolicy(Protocol):
     def sampler_spec(self) -> dict[str, Any]:
         """Type (flow_matching, ddpm, ddim, dpm_solver, consistency) and every option of that sampler.
 
-        For example `{"type": "flow_matching", "num_steps": 10, "solver": "euler", "noise_at": 0}`; the option names
-        are those of the sampler's class in `vla_rt.samplers`.
+        For example `{"type": "flow_matching", "num_steps": 10, "solver": "euler", "noise_at": 0}`; the
+        option names are those of the sampler's class in `vla_rt.samplers`.
         """
 
     def encode(self, *observation: Tensor) -> Tensor | tuple[Tensor, ...]:

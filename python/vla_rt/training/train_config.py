@@ -18,13 +18,13 @@ class TrainConfig:
         batch_size: Samples per step.
         learning_rate: Peak of the schedule: linear warm-up, then a cosine to 0 at ``steps``.
         warmup_steps: Steps until the peak.
+        seed: Of the order of the samples and of every random draw.
+        output_dir: Where checkpoint, log and curve go; None writes nothing.
         weight_decay: AdamW's, on weight matrices only (not on biases and scales).
         betas: AdamW's two decay rates.
         ema_decay: Upper bound of the decay of the averaged weights, which are what is kept at the end; the
             decay grows as 1-(1+step)^-0.75 (Chi et al. 2023). 0 keeps the last weights instead.
         grad_clip: Largest norm of the gradient; 0 does not clip.
-        seed: Of the order of the samples and of every random draw.
-        output_dir: Where checkpoint, log and curve go; None writes nothing.
         checkpoint_every: Steps between checkpoints; 0 writes one at the end only.
         log_every: Steps that one line of the log averages.
         resume: Go on from the checkpoint in ``output_dir`` if there is one; the settings must be the same.
@@ -37,12 +37,12 @@ class TrainConfig:
     batch_size: int = 256
     learning_rate: float = 1e-4
     warmup_steps: int = 500
+    seed: int = 0
+    output_dir: Path | None = None
     weight_decay: float = 1e-6
     betas: tuple[float, float] = (0.95, 0.999)
     ema_decay: float = 0.9999
     grad_clip: float = 1.0
-    seed: int = 0
-    output_dir: Path | None = None
     checkpoint_every: int = 1000
     log_every: int = 50
     resume: bool = False
