@@ -30,7 +30,8 @@ def normalizer_of(stored: dict[str, Any]) -> Normalizer:
 def sampler_of(spec: PolicySpec) -> samplers.Sampler:
     """The sampler that a package names."""
     options = dict(spec.sampler)
-    return _SAMPLERS[options.pop("type")](**options)
+    sampler: samplers.Sampler = _SAMPLERS[options.pop("type")](**options)
+    return sampler
 
 
 class EagerPolicy:
