@@ -46,11 +46,11 @@ class PreparationConfig:
     """
 
     episodes: int = 200
-    steps: int = 4000
+    steps: int = 3000
     batch_size: int = 256
     learning_rate: float = 2e-3
     hidden: int = 256
-    encoder_hidden: tuple[int, ...] = (512, 512)
+    encoder_hidden: tuple[int, ...] = (256,)
     seed: int = 0
     evaluation_s: float = 20.0
 
