@@ -302,6 +302,13 @@ def test_a_broken_checkpoint_is_a_format_error(tmp_path, content):
         train(make_policy(), Frames(), dataclasses.replace(config, resume=True))
 
 
+def test_training_ends_well_without_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = train(make_policy(), Frames(), settings(output_dir=tmp_path))
+    assert result.curve is None
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "log.csv"]
+
+
 def test_files_of_a_run(tmp_path):
     pytest.importorskip("matplotlib")
     result = train(make_policy(), Frames(), settings(output_dir=tmp_path / "new" / "run"))

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -195,12 +196,10 @@ class _Run:
 
     def _curve(self) -> Path | None:
         path, log = self._file("loss.png"), self._file("log.csv")
-        if path is None or log is None:
+        if path is None or log is None or find_spec("matplotlib") is None:
             return None
-        try:
-            from vla_rt.plots import plot_training
-        except ImportError:
-            return None
+        from vla_rt.plots import plot_training
+
         plot_training(log, path)
         return path
 
