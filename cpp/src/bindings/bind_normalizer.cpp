@@ -9,21 +9,12 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "vla_rt/action_space/normalizer.hpp"
+#include "vla_rt/action_space/normalizer_statistics.hpp"
 
 namespace py = pybind11;
 
 namespace vla_rt::bindings {
 namespace {
-
-using Field = std::pair<const char*, std::vector<double> NormalizerSpec::*>;
-constexpr std::array<Field, 8> kStatistics = {{{"mean", &NormalizerSpec::mean},
-                                               {"std", &NormalizerSpec::std},
-                                               {"min", &NormalizerSpec::min},
-                                               {"max", &NormalizerSpec::max},
-                                               {"q01", &NormalizerSpec::q01},
-                                               {"q99", &NormalizerSpec::q99},
-                                               {"q10", &NormalizerSpec::q10},
-                                               {"q90", &NormalizerSpec::q90}}};
 
 Normalizer make_normalizer(const std::string& mode, const std::string& convention, const py::object& mask,
                            const py::kwargs& stats) {
@@ -34,7 +25,7 @@ Normalizer make_normalizer(const std::string& mode, const std::string& conventio
     const auto name = key.cast<std::string>();
     if (name == "count" || name == "q50") continue;  // in every LeRobot statistics file; no mode uses them
     bool known = false;
-    for (const auto& [field, member] : kStatistics) {
+    for (const auto& [field, member] : kNormalizerStatistics) {
       if (name != field) continue;
       spec.*member = vector_of<double>(py::reinterpret_borrow<ArrayLike>(value), name);
       known = true;
@@ -56,7 +47,7 @@ Normalizer make_normalizer(const std::string& mode, const std::string& conventio
 
 py::dict statistics_of(const Normalizer& normalizer) {
   py::dict stats;
-  for (const auto& [name, member] : kStatistics) {
+  for (const auto& [name, member] : kNormalizerStatistics) {
     const std::vector<double>& values = normalizer.spec().*member;
     if (!values.empty()) stats[name] = array_of<double>(values);
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "vla_rt/action_space/action_space.hpp"
+#include "vla_rt/action_space/normalizer_statistics.hpp"
 #include "vla_rt/core/capacity.hpp"
 #include "vla_rt/core/errors.hpp"
 
@@ -13,16 +14,6 @@ namespace {
 constexpr std::size_t kMaxStatistics = 1
                                        << 16;  // values of one feature that may have statistics of their own
 constexpr std::size_t kMaxSkills = 4096;
-
-using Statistic = std::pair<const char*, std::vector<double> NormalizerSpec::*>;
-constexpr std::array<Statistic, 8> kStatistics = {{{"mean", &NormalizerSpec::mean},
-                                                   {"std", &NormalizerSpec::std},
-                                                   {"min", &NormalizerSpec::min},
-                                                   {"max", &NormalizerSpec::max},
-                                                   {"q01", &NormalizerSpec::q01},
-                                                   {"q99", &NormalizerSpec::q99},
-                                                   {"q10", &NormalizerSpec::q10},
-                                                   {"q90", &NormalizerSpec::q90}}};
 
 ActionSpaceSpec read_space(const JsonField& field, bool nested);
 
@@ -59,7 +50,7 @@ ActionSpaceSpec read_space(const JsonField& field, bool nested) {
 
 Json json_of(const NormalizerSpec& spec) {
   Json json{{"mode", to_string(spec.mode)}, {"convention", to_string(spec.convention)}};
-  for (const auto& [name, member] : kStatistics)
+  for (const auto& [name, member] : kNormalizerStatistics)
     if (!(spec.*member).empty()) json[name] = spec.*member;
   if (!spec.mask.empty()) {
     json["mask"] = Json::array();
@@ -75,7 +66,7 @@ NormalizerSpec read_normalizer(const JsonField& field) {
     NormalizerSpec spec;
     spec.mode = normalization_mode_from_string(field.at("mode").text(), "mode");
     spec.convention = normalization_convention_from_string(field.at("convention").text(), "convention");
-    for (const auto& [name, member] : kStatistics)
+    for (const auto& [name, member] : kNormalizerStatistics)
       if (field.has(name)) spec.*member = field.at(name).numbers(kMaxStatistics);
     if (field.has("mask"))
       for (const JsonField& flag : field.at("mask").elements(0, kMaxStatistics))
