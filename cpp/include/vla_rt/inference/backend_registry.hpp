@@ -17,6 +17,7 @@ struct ModelSignature {
   std::vector<TensorSpec> observation;  ///< inputs of `encode`, in order
   int horizon = 0;                      ///< T
   int action_dim = 0;                   ///< D
+  int vocabulary = 0;                   ///< V of a network over tokens, 0 of one over chunks
 };
 
 /// Opens the network stored in the folder of a policy package. Throws ModelError when it cannot.
