@@ -95,7 +95,7 @@ class PythonChunkExecutor {
     executor_.reset(elements(in));
   }
 
-  py::tuple previous_rows(double start_time_s, int rows) const {
+  [[nodiscard]] py::tuple previous_rows(double start_time_s, int rows) const {
     if (rows < 0 || rows > kMaxHorizon)
       throw ConfigError("rows", std::to_string(rows), "must be in 0.." + std::to_string(kMaxHorizon));
     Array<double> out(
@@ -105,7 +105,7 @@ class PythonChunkExecutor {
     return py::make_tuple(std::move(out), within);
   }
 
-  py::list seams() const {
+  [[nodiscard]] py::list seams() const {
     py::list list;
     const auto D = static_cast<std::size_t>(executor_.config().action_dim);
     for (const Seam& seam : executor_.seams()) {
@@ -119,7 +119,7 @@ class PythonChunkExecutor {
     return list;
   }
 
-  py::dict counters() const {
+  [[nodiscard]] py::dict counters() const {
     const ExecutorCounters c = executor_.counters();
     py::dict counts;
     counts["accepted"] = c.accepted;
@@ -145,7 +145,8 @@ class PythonChunkExecutor {
     if (ticks < 1 || in.shape(0) * ticks > 100'000'000)
       throw ConfigError("ticks", std::to_string(ticks), "must be >= 1, and at most 1e8 in all");
     const TimeNs tick = time_from(tick_s, "tick_s");
-    const auto allocations = reinterpret_cast<std::uint64_t (*)()>(counter);
+    const auto allocations =
+        reinterpret_cast<std::uint64_t (*)()>(counter);  // NOLINT(performance-no-int-to-ptr): from ctypes
     const auto n = static_cast<std::size_t>(in.shape(0)), T = static_cast<std::size_t>(in.shape(1));
     const std::size_t size = T * static_cast<std::size_t>(D), per_chunk = static_cast<std::size_t>(ticks);
     Array<std::int64_t> at_ns(in.shape(0) * ticks), push_ns(in.shape(0));
@@ -184,7 +185,7 @@ class PythonChunkExecutor {
     return found;
   }
 
-  py::object remaining_s() const {
+  [[nodiscard]] py::object remaining_s() const {
     if (executor_.plan_end() == ChunkExecutor::kNever) return py::float_(0.0);
     if (executor_.now() == ChunkExecutor::kNever) return py::none();
     return py::float_(to_seconds(std::max<TimeNs>(0, executor_.plan_end() - executor_.now())));

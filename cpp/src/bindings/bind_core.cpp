@@ -1,4 +1,5 @@
 #include <pybind11/pybind11.h>
+#include <utility>
 
 #include "bindings/bindings.hpp"
 #include "vla_rt/core/capacity.hpp"
@@ -65,7 +66,7 @@ void bind_errors(py::module_& m) {
                               "A real-time privilege that was enforced could not be had.");
   py::register_exception_translator([](std::exception_ptr p) {
     try {
-      if (p) std::rethrow_exception(p);
+      if (p) std::rethrow_exception(std::move(p));
     } catch (const ConfigError& e) {
       raise(error_types().config, e);
     } catch (const ModelError& e) {

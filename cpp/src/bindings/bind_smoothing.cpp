@@ -72,7 +72,7 @@ Raises:
 
 Raises:
     ConfigError: another D than the first sample's, or no numbers.)")
-      .def("reset", &Filter::reset, "Forgets the past.");
+      .def("reset", [](Filter& filter) { filter.reset(); }, "Forgets the past.");
 }
 
 py::tuple interpolate(const RowInterpolator& motion, const ArrayLike& time_s) {

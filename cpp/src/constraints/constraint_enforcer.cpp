@@ -72,7 +72,7 @@ bool same_chain(const Kinematics& a, const Kinematics& b) {
 [[noreturn]] void throw_refused_surroundings(const SweptCheck& check, std::span<const double> q) {
   std::string where = "(";
   for (const double x : q) where += (where.size() > 1 ? ", " : "") + number(x);
-  where += ")";
+  where += ')';
   const Gap* gap = check.tightest();
   const double d = check.tightest_distance();
   if (gap == nullptr || d >= SweptCheck::kStartGap)

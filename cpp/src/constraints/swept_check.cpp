@@ -109,9 +109,10 @@ bool SweptCheck::certify(std::span<const JointSweep> sweeps, const Sample& left,
   for (const std::uint16_t g : open) {
     const Gap& gap = model_.gaps()[g];
     const double* reach = &reach_[static_cast<std::size_t>(gap.body) * n_];
-    const double base = before_[static_cast<std::size_t>(gap.from + 1)];
+    const int first = gap.from + 1;
+    const double base = before_[static_cast<std::size_t>(first)];
     double F = 0;
-    for (int j = gap.from + 1; j <= gap.to; ++j) {
+    for (int j = first; j <= gap.to; ++j) {
       const std::size_t k = static_cast<std::size_t>(j);
       const double turning = model_.is_prismatic(k) ? 0 : v_[k] * v_[k];
       F += reach[k] * (a_[k] + turning + 2 * v_[k] * (before_[k] - base));

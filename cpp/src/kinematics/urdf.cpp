@@ -43,7 +43,8 @@ class Reader {
     const auto it = std::ranges::find_if(e.children, [&](int c) { return at(c).name == name; });
     return it == e.children.end() ? nullptr : &at(*it);
   }
-  const std::string& required(const xml::Element& e, std::string_view key, const std::string& what) const {
+  [[nodiscard]] const std::string& required(const xml::Element& e, std::string_view key,
+                                            const std::string& what) const {
     const std::string* value = e.attribute(key);
     if (value == nullptr || value->empty()) fail(e, what, "", "needs attribute " + std::string(key));
     return *value;
@@ -66,22 +67,22 @@ class Reader {
       out[i] = value;
     }
   }
-  double number(const xml::Element& e, std::string_view key, const std::string& owner,
-                double fallback) const {
+  [[nodiscard]] double number(const xml::Element& e, std::string_view key, const std::string& owner,
+                              double fallback) const {
     const std::string* text = e.attribute(key);
     if (text == nullptr) return fallback;
     double value = 0;
     numbers(e, owner + " " + std::string(key), *text, &value, 1);
     return value;
   }
-  double positive(const xml::Element& e, std::string_view key, const std::string& owner) const {
-    required(e, key, owner);
+  [[nodiscard]] double positive(const xml::Element& e, std::string_view key, const std::string& owner) const {
+    (void)required(e, key, owner);
     const double value = number(e, key, owner, 0);
     if (!(value > 0)) fail(e, owner + " " + std::string(key), vla_rt::number(value), "must be > 0");
     return value;
   }
 
-  Transform origin(const xml::Element& owner, const std::string& what) const {
+  [[nodiscard]] Transform origin(const xml::Element& owner, const std::string& what) const {
     Transform t;
     const xml::Element* e = child(owner, "origin");
     if (e == nullptr) return t;

@@ -56,8 +56,11 @@ class Reader {
 
   Document read() {
     if (text_.size() > kMaxBytes) fail("larger than 16 MiB");
-    for (std::size_t step = 0; at_ < text_.size(); at_ += step)
-      if ((step = utf8_length(text_.substr(at_))) == 0 || text_[at_] == '\0') fail("is not UTF-8 text");
+    while (at_ < text_.size()) {
+      const std::size_t step = utf8_length(text_.substr(at_));
+      if (step == 0 || text_[at_] == '\0') fail("is not UTF-8 text");
+      at_ += step;
+    }
     at_ = text_.starts_with("\xEF\xBB\xBF") ? 3 : 0;
     while (true) {
       skip_text();
@@ -165,7 +168,7 @@ class Reader {
     e.attributes.emplace_back(std::move(key), std::move(value));
   }
 
-  std::string unescape(std::string_view raw) const {
+  [[nodiscard]] std::string unescape(std::string_view raw) const {
     std::string out;
     for (std::size_t i = 0; i < raw.size(); ++i) {
       if (raw[i] != '&') {
@@ -194,7 +197,7 @@ class Reader {
     return out;
   }
 
-  std::uint32_t character(std::string_view digits) const {
+  [[nodiscard]] std::uint32_t character(std::string_view digits) const {
     const bool hex = digits.starts_with('x');
     if (hex) digits.remove_prefix(1);
     std::uint32_t code = 0;

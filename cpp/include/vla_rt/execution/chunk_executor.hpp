@@ -140,7 +140,7 @@ class VLA_RT_API ChunkExecutor {
 
   /// The rows of the present plan at start, start + period, ... (rows * D numbers, row-major), the last one
   /// held: what a new chunk for `start` must continue (RTC). Returns how many of them lie within the plan.
-  int previous_rows(TimeNs start, int rows, std::span<double> out) const;
+  [[nodiscard]] int previous_rows(TimeNs start, int rows, std::span<double> out) const;
 
   /// Latest time given to `at`; kNever before the first.
   [[nodiscard]] TimeNs now() const noexcept;
