@@ -11,7 +11,7 @@ import time
 import pytest
 
 import vla_rt as vr
-from vla_rt.cli import doctor, machine, main, result
+from vla_rt.cli import checks, machine, main, result
 
 NAMES = {
     "kernel",
@@ -92,20 +92,20 @@ def test_doctor_says_what_a_plain_user_may_not_do():
 @pytest.mark.parametrize(
     ("files", "check_", "verdict", "value"),
     [
-        ({"current_clocksource": "hpet"}, doctor._clock_source, "bad", "hpet"),
-        ({"current_clocksource": "tsc"}, doctor._clock_source, "ok", "tsc"),
-        ({}, doctor._clock_source, "warn", "not readable"),
-        ({"sched_rt_runtime_us": "0"}, doctor._rt_throttling, "bad", "0"),
-        ({"sched_rt_runtime_us": "-1"}, doctor._rt_throttling, "ok", "-1"),
-        ({"isolated": "2-3"}, doctor._isolated_cpus, "ok", "2-3"),
-        ({"isolated": ""}, doctor._isolated_cpus, "warn", "none"),
-        ({"nohz_full": "(null)"}, doctor._nohz_full, "ok", "none"),
-        ({"active": "1"}, doctor._smt, "warn", "active"),
-        ({"enabled": "[always] madvise never"}, doctor._thp, "warn", "always"),
-        ({"enabled": "always [madvise] never"}, doctor._thp, "ok", "madvise"),
-        ({"current_driver": "none"}, doctor._cpu_idle, "ok", "no idle states"),
-        ({"loadavg": "64.0 1 1 1/1 1"}, doctor._load, "warn", "64.00 on"),
-        ({"realtime": "1"}, doctor._preempt_rt, "ok", "yes"),
+        ({"current_clocksource": "hpet"}, checks.clock_source, "bad", "hpet"),
+        ({"current_clocksource": "tsc"}, checks.clock_source, "ok", "tsc"),
+        ({}, checks.clock_source, "warn", "not readable"),
+        ({"sched_rt_runtime_us": "0"}, checks.rt_throttling, "bad", "0"),
+        ({"sched_rt_runtime_us": "-1"}, checks.rt_throttling, "ok", "-1"),
+        ({"isolated": "2-3"}, checks.isolated_cpus, "ok", "2-3"),
+        ({"isolated": ""}, checks.isolated_cpus, "warn", "none"),
+        ({"nohz_full": "(null)"}, checks.nohz_full, "ok", "none"),
+        ({"active": "1"}, checks.smt, "warn", "active"),
+        ({"enabled": "[always] madvise never"}, checks.thp, "warn", "always"),
+        ({"enabled": "always [madvise] never"}, checks.thp, "ok", "madvise"),
+        ({"current_driver": "none"}, checks.cpu_idle, "ok", "no idle states"),
+        ({"loadavg": "64.0 1 1 1/1 1"}, checks.load, "warn", "64.00 on"),
+        ({"realtime": "1"}, checks.preempt_rt, "ok", "yes"),
     ],
 )
 def test_each_finding_follows_from_what_the_kernel_says(monkeypatch, files, check_, verdict, value):

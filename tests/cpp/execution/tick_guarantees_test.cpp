@@ -2,14 +2,8 @@
 // its sleep, no page fault. A robot whose `read` runs on that thread switches the instruments on and off;
 // each instrument is shown to catch a planted offence.
 #include <doctest/doctest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +13,7 @@
 #include <memory>
 
 #include "execution/sine_policy.hpp"
+#include "instruments/syscall_trap.hpp"
 #include "vla_rt/execution/control_loop.hpp"
 #include "vla_rt/execution/simulated_robot.hpp"
 
@@ -175,33 +170,14 @@ TEST_CASE("the control thread takes no page fault after its warm-up") {
 
 namespace {
 
-constexpr int kClean = 0, kNoFilter = 254, kUnknown = 255;
-
-void end_with_number(int, siginfo_t* info, void*) { _exit(info->si_syscall % 253 + 1); }
-
-bool allow_only_sleeping() noexcept {
-  std::array filter{
-      sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_nanosleep, 2, 0),
-      sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
-      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-      sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program{.len = filter.size(), .filter = filter.data()};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 // Ends the process at the first forbidden call of the control thread, or with kClean after the watched ticks.
 class TrappedRobot final : public WatchedRobot {
  public:
   explicit TrappedRobot(bool offends) : offends_(offends) {}
 
  private:
-  void begin() noexcept override {
-    if (!allow_only_sleeping()) _exit(kNoFilter);
-  }
-  void end() noexcept override { _exit(kClean); }
+  void begin() noexcept override { syscall_trap::arm(); }
+  void end() noexcept override { _exit(syscall_trap::kClean); }
   void offend() noexcept override {
     if (offends_) syscall(SYS_getppid);
   }
@@ -209,30 +185,19 @@ class TrappedRobot final : public WatchedRobot {
 };
 
 int exit_code_of_watched_run(bool offends) {
-  const pid_t child = fork();
-  if (child == 0) {
-    struct sigaction action{};
-    action.sa_sigaction = &end_with_number;
-    action.sa_flags = SA_SIGINFO;
-    sigaction(SIGSYS, &action, nullptr);
-    run_watched(std::make_shared<TrappedRobot>(offends));
-    _exit(kUnknown);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : kUnknown;
+  return syscall_trap::exit_code_of([=] { run_watched(std::make_shared<TrappedRobot>(offends)); });
 }
 
 }  // namespace
 
 TEST_CASE("the control thread makes no system call but its sleep") {
   const int caught = exit_code_of_watched_run(true);
-  if (caught == kNoFilter) {
+  if (caught == syscall_trap::kNoFilter) {
     MESSAGE("seccomp is not available: not tested");
     return;
   }
-  REQUIRE(caught == SYS_getppid % 253 + 1);  // the trap itself works
+  REQUIRE(caught == syscall_trap::exit_code(SYS_getppid));  // the trap itself works
   // Where the clock is read by a system call this cannot hold: `vla-rt doctor` says so.
-  CHECK(exit_code_of_watched_run(false) == kClean);
+  CHECK(exit_code_of_watched_run(false) == syscall_trap::kClean);
 }
 #endif
