@@ -270,7 +270,7 @@ def test_limits_hold_what_they_were_given():
         ({"max_position": [1.0, -3.0]}, "max_position[1]", "-3"),
         ({"max_jerk": [1.0]}, "max_jerk", "1 values"),
         ({"max_jerk": 100.0}, "max_jerk", "shape ()"),
-        ({"max_jerk": [[100.0, 100.0]]}, "max_jerk", "shape (1,2)"),
+        ({"max_jerk": [[100.0, 100.0]]}, "max_jerk", "shape (1, 2)"),
         ({"max_jerk": ["a", "b"]}, "max_jerk", None),
         ({"max_jerk": None}, "max_jerk", None),
         ({"max_jerk": [1j, 2j]}, "max_jerk", None),
@@ -344,7 +344,14 @@ def test_the_report_names_causes_and_logs_changes_only():
         _, report = e.apply([5.0, np.nan])
     assert len(report.log) == before  # nothing changed
     assert report.deviation[0] == 5.0 - e.position[0]
-    assert report.distance_to_limit[0] == pytest.approx(2.7 - e.position[0])
+    left = report.distance_to_limit
+    assert left["position"][0] == pytest.approx(2.7 - e.position[0])
+    assert left["velocity"][0] == pytest.approx(2.62 - abs(e.velocity[0]))
+    assert left["acceleration"][0] == pytest.approx(10 - abs(e.acceleration[0]))
+    assert 0 <= left["jerk"][0] <= 5000
+    assert left["workspace"] == left["collision"] == np.inf
+    assert e.ticks_limited["non_finite"].tolist() == [0, 201]
+    assert e.ticks_limited["position"].tolist() == [201, 0]
     e.reset([0.0, 0.0])
     _, report = e.apply([0.0, 0.0])
     assert report.log == []

@@ -208,8 +208,8 @@ def test_run_equals_apply_with_surroundings(panda, collision):
         assert bool(report.limited) == out["limited"][k]
         tool = panda.forward(command)[:3, 3]
         wall = min((tool - LOWER).min(), (UPPER - tool).min())
-        assert report.workspace_distance == pytest.approx(wall, abs=1e-12)
-        assert report.clearance == pytest.approx(collision.distance(command), abs=1e-12)
+        assert report.distance_to_limit["workspace"] == pytest.approx(wall, abs=1e-12)
+        assert report.distance_to_limit["collision"] == pytest.approx(collision.distance(command), abs=1e-12)
         seen |= report.limited
     assert "workspace" in seen or "collision" in seen
     causes = {entry["cause"] for entry in report.log}

@@ -1406,11 +1406,11 @@ class JointLimits:
     """
     def __init__(
         self,
-        min_position: typing.Any,
-        max_position: typing.Any,
-        max_velocity: typing.Any,
-        max_acceleration: typing.Any,
-        max_jerk: typing.Any,
+        min_position: numpy.typing.ArrayLike,
+        max_position: numpy.typing.ArrayLike,
+        max_velocity: numpy.typing.ArrayLike,
+        max_acceleration: numpy.typing.ArrayLike,
+        max_jerk: numpy.typing.ArrayLike,
     ) -> None: ...
     def __repr__(self) -> str: ...
     @property
@@ -1444,6 +1444,52 @@ class JointLimits:
         N.
         """
 
+class ViolationCounter:
+    """
+    Judge of emitted positions, independent of whoever made them: re-differentiates positions alone.
+
+    A violation is |d^k q| / dt^k > limit (1 + 1e-6) + 2^k 8 eps max(1, |q|) / dt^k for k = 1, 2, 3, or a position
+    outside its range, counted once per joint, tick and order. NaN breaks all of them.
+
+    Args:
+        limits: JointLimits of N joints.
+        period_s: time between positions in (0, 1] s.
+
+    Raises:
+        ConfigError: bad limits or period.
+    """
+    def __init__(
+        self, limits: JointLimits, period_s: typing.SupportsFloat | typing.SupportsIndex
+    ) -> None: ...
+    def add(self, positions: numpy.typing.ArrayLike) -> int:
+        """
+        Judges emitted positions, (N,) or (n, N) [rad] in order; returns the number of violations found in them.
+
+        Raises:
+            ConfigError: a wrong shape.
+        """
+    def forgive(self) -> None:
+        """
+        Forgets what was counted, keeps the history.
+        """
+    def reset(self, position: numpy.typing.ArrayLike) -> None:
+        """
+        Starts anew with the robot at rest at position (N,) [rad].
+        """
+    def set_limits(self, limits: JointLimits) -> None:
+        """
+        Judges by other limits from now on.
+        """
+    def worst_ratio(self, order: typing.SupportsInt | typing.SupportsIndex) -> float:
+        """
+        Largest |d^k q| / dt^k relative to its limit so far; 1 velocity, 2 acceleration, 3 jerk.
+        """
+    @property
+    def total(self) -> int:
+        """
+        Violations since reset.
+        """
+
 class EnforcerReport:
     """
     What one `ConstraintEnforcer.apply` did.
@@ -1456,19 +1502,16 @@ class EnforcerReport:
         16 workspace, 32 collision, 64 non_finite.
         """
     @property
-    def clearance(self) -> float:
-        """
-        Smallest distance between things that must not touch, at the command [m]; inf without any.
-        """
-    @property
     def deviation(self) -> numpy.typing.NDArray[numpy.float64]:
         """
         (N,) float64 [rad]: target (the held one if it was not finite) minus command.
         """
     @property
-    def distance_to_limit(self) -> numpy.typing.NDArray[numpy.float64]:
+    def distance_to_limit(self) -> dict[str, typing.Any]:
         """
-        (N,) float64 [rad]: from the command to the nearer position limit.
+        dict cause -> how much the command leaves, >= 0: position, velocity, acceleration, jerk: (N,) to
+        the nearer limit [rad], [rad/s], ...; workspace: from the nearest point to the nearest wall [m];
+        collision: the smallest distance between things that must not touch [m]. inf without any.
         """
     @property
     def limited(self) -> frozenset[typing.Any]:
@@ -1488,11 +1531,6 @@ class EnforcerReport:
     def status(self) -> Status:
         """
         Status: Ok, Limited, NonFinite or Fault.
-        """
-    @property
-    def workspace_distance(self) -> float:
-        """
-        From the command's nearest point to the nearest wall of its workspace [m]; inf without one.
         """
 
 class ConstraintEnforcer:
@@ -1528,7 +1566,9 @@ class ConstraintEnforcer:
         *,
         smoothing_s: typing.SupportsFloat | typing.SupportsIndex = 0.0,
     ) -> None: ...
-    def apply(self, target: typing.Any, feedforward_velocity: typing.Any = None) -> tuple[typing.Any, ...]:
+    def apply(
+        self, target: numpy.typing.ArrayLike, feedforward_velocity: numpy.typing.ArrayLike | None = None
+    ) -> tuple[typing.Any, ...]:
         """
         One tick.
 
@@ -1543,7 +1583,10 @@ class ConstraintEnforcer:
             ConfigError: a wrong shape, or no reset before the first call.
         """
     def reset(
-        self, position: typing.Any, velocity: typing.Any = None, acceleration: typing.Any = None
+        self,
+        position: numpy.typing.ArrayLike,
+        velocity: numpy.typing.ArrayLike | None = None,
+        acceleration: numpy.typing.ArrayLike | None = None,
     ) -> None:
         """
         Starts from a commanded state; clears a fault and the log.
@@ -1559,8 +1602,8 @@ class ConstraintEnforcer:
         """
     def run(
         self,
-        targets: typing.Any,
-        feedforward: typing.Any = None,
+        targets: numpy.typing.ArrayLike,
+        feedforward: numpy.typing.ArrayLike | None = None,
         substeps: typing.SupportsInt | typing.SupportsIndex = 1,
     ) -> dict[str, typing.Any]:
         """
@@ -1624,55 +1667,14 @@ class ConstraintEnforcer:
         (N,) float64 [rad]: the last command, a copy.
         """
     @property
+    def ticks_limited(self) -> dict[str, typing.Any]:
+        """
+        dict cause -> (N,) int64: ticks since reset in which it changed the wish of each joint.
+        """
+    @property
     def velocity(self) -> numpy.typing.NDArray[numpy.float64]:
         """
         (N,) float64 [rad/s] of the last command, a copy.
-        """
-
-class ViolationCounter:
-    """
-    Judge of emitted positions, independent of whoever made them: re-differentiates positions alone.
-
-    A violation is |d^k q| / dt^k > limit (1 + 1e-6) + 2^k 8 eps max(1, |q|) / dt^k for k = 1, 2, 3, or a position
-    outside its range, counted once per joint, tick and order. NaN breaks all of them.
-
-    Args:
-        limits: JointLimits of N joints.
-        period_s: time between positions in (0, 1] s.
-
-    Raises:
-        ConfigError: bad limits or period.
-    """
-    def __init__(
-        self, limits: JointLimits, period_s: typing.SupportsFloat | typing.SupportsIndex
-    ) -> None: ...
-    def add(self, positions: typing.Any) -> int:
-        """
-        Judges emitted positions, (N,) or (n, N) [rad] in order; returns the number of violations found in them.
-
-        Raises:
-            ConfigError: a wrong shape.
-        """
-    def forgive(self) -> None:
-        """
-        Forgets what was counted, keeps the history.
-        """
-    def reset(self, position: typing.Any) -> None:
-        """
-        Starts anew with the robot at rest at position (N,) [rad].
-        """
-    def set_limits(self, limits: JointLimits) -> None:
-        """
-        Judges by other limits from now on.
-        """
-    def worst_ratio(self, order: typing.SupportsInt | typing.SupportsIndex) -> float:
-        """
-        Largest |d^k q| / dt^k relative to its limit so far; 1 velocity, 2 acceleration, 3 jerk.
-        """
-    @property
-    def total(self) -> int:
-        """
-        Violations since reset.
         """
 
 class LowPassFilter:

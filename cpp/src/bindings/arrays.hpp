@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <initializer_list>
@@ -146,6 +147,12 @@ std::vector<T> vector_of(const ArrayLike& values, const std::string& name) {
 template <typename T>
 Array<T> array_of(std::span<const T> values) {
   return Array<T>(static_cast<pybind11::ssize_t>(values.size()), values.data());
+}
+
+/// The first `num_joints` elements of a fixed-capacity array, as a new one.
+template <std::size_t N>
+Array<double> first_joints(const std::array<double, N>& values, int num_joints) {
+  return array_of<double>({values.data(), static_cast<std::size_t>(num_joints)});
 }
 
 /// Runs `work` without the GIL when it handles `count` elements that take more than a few microseconds.

@@ -15,7 +15,9 @@ void bind_autoregressive_sampler(pybind11::module_& m);  // part of bind_samplin
 void bind_package(pybind11::module_& m);
 void bind_rt(pybind11::module_& m);
 void bind_kinematics(pybind11::module_& m);
-void bind_surroundings(pybind11::module_& m);  // part of constraints
+void bind_surroundings(pybind11::module_& m);     // part of constraints
+void bind_joint_limits(pybind11::module_& m);     // part of constraints
+void bind_enforcer_report(pybind11::module_& m);  // part of constraints
 void bind_constraints(pybind11::module_& m);
 void bind_smoothing(pybind11::module_& m);
 void bind_chunk_executor(pybind11::module_& m);

@@ -1,7 +1,10 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
+
+#include "vla_rt/constraints/joint_limits.hpp"
 
 namespace vla_rt::constraints {
 
@@ -26,6 +29,11 @@ struct JointBounds {
     return b;
   }
 };
+
+[[nodiscard]] inline JointBounds bounds_of(const JointLimits& l, std::size_t i) noexcept {
+  return JointBounds::make(l.min_position[i], l.max_position[i], l.max_velocity[i], l.max_acceleration[i],
+                           l.max_jerk[i]);
+}
 
 /// False for NaN.
 [[nodiscard]] inline bool within(double x, double lo, double hi) noexcept { return x >= lo && x <= hi; }

@@ -27,6 +27,11 @@ inline void follow_stop(MotionState& x, const JointBounds& b, double h, TickMoti
   x.q = std::clamp(x.q, b.min_q, b.max_q);
 }
 
+inline void stop_step(const MotionState& x, const JointBounds& b, double h, Step& out) noexcept {
+  out.end = x;
+  follow_stop(out.end, b, h, out.motion);
+}
+
 /// Largest jerk from x for h seconds after which v + max(a,0)^2/2J <= V. With a1 = a + u h the condition is
 /// a1^2/2J + a1 h/2 + (v + a h/2 - V) <= 0 for a1 > 0, and v + (a + a1) h/2 <= V otherwise.
 [[nodiscard]] inline double jerk_to_velocity(double v, double a, double V, double J, double h) noexcept {

@@ -3,7 +3,7 @@
 
 #include "constraints/certified_stop.hpp"
 #include "constraints/joint_bounds.hpp"
-#include "vla_rt/constraints/constraint_enforcer.hpp"
+#include "vla_rt/constraints/enforcer_report.hpp"
 
 // The safe set S of one joint: states from which the certified stop keeps every limit.
 //   |a| <= A,   v + max(a,0)^2/2J <= V,   v - min(a,0)^2/2J >= -V,   the whole stop within [min_q, max_q]

@@ -1,35 +1,29 @@
 #include "execution/stop.hpp"
 
 #include <algorithm>
-#include <cmath>
+
+#include "constraints/certified_stop.hpp"
 
 namespace vla_rt::execution {
 
-// Mirrored so that the joint would go on forward once its acceleration was zero, the jerk is -J, 0, +J and
-// the acceleration bottoms at -peak (the velocity interface of Ruckig, Berscheid and Kroeger 2021, with
-// target rest).
+using constraints::advanced;
+using constraints::MotionState;
+
 Stop Stop::plan(double q, double v, double a, const JointLimits& limits, std::size_t d) noexcept {
   const double A = limits.max_acceleration[d], J = limits.max_jerk[d];
-  a = std::clamp(a, -A, A);
-  const double sigma = v + a * std::fabs(a) / (2 * J) >= 0 ? 1.0 : -1.0;
-  const double forward_v = sigma * v, forward_a = sigma * a;
-  const double squared = std::max(0.0, J * forward_v + 0.5 * forward_a * forward_a);
-  const double peak = std::min(A, std::sqrt(squared));
-  const double durations[3] = {std::max(0.0, (forward_a + peak) / J),
-                               squared > A * A ? (squared - A * A) / (J * A) : 0.0, peak / J};
-  const double jerks[3] = {-sigma * J, 0, sigma * J};
+  MotionState x{.q = q, .v = v, .a = std::clamp(a, -A, A)};
+  const constraints::StopProfile profile = constraints::stop_profile(x.v, x.a, A, J);
+  const double durations[3] = {profile.t1, profile.t2, profile.t3};
+  const double jerks[3] = {-profile.sigma * J, 0, profile.sigma * J};
 
   Stop stop;
   stop.min_position = std::min(q, limits.min_position[d]);
   stop.max_position = std::max(q, limits.max_position[d]);
   for (std::size_t k = 0; k < 3; ++k) {
-    const double t = durations[k], jerk = jerks[k];
-    stop.pieces[k] = {.duration = t, .q = q, .v = v, .a = a, .jerk = jerk};
-    q += t * (v + t * (0.5 * a + t * jerk / 6));
-    v += t * (a + 0.5 * t * jerk);
-    a += t * jerk;
+    stop.pieces[k] = {.duration = durations[k], .q = x.q, .v = x.v, .a = x.a, .jerk = jerks[k]};
+    x = advanced(x, jerks[k], durations[k]);
   }
-  stop.rest = q;
+  stop.rest = x.q;
   return stop;
 }
 
@@ -38,9 +32,10 @@ void Stop::evaluate(double t, double& q, double& v, double& a) const noexcept {
   v = a = 0;
   for (const Piece& piece : pieces) {
     if (t < piece.duration) {
-      q = piece.q + t * (piece.v + t * (0.5 * piece.a + t * piece.jerk / 6));
-      v = piece.v + t * (piece.a + 0.5 * t * piece.jerk);
-      a = piece.a + t * piece.jerk;
+      const MotionState x = advanced({.q = piece.q, .v = piece.v, .a = piece.a}, piece.jerk, t);
+      q = x.q;
+      v = x.v;
+      a = x.a;
       break;
     }
     t -= piece.duration;

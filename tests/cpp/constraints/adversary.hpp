@@ -71,11 +71,6 @@ inline JointLimits random_limits(Rng& rng, int num_joints) {
   return limits;
 }
 
-inline JointBounds bounds_of(const JointLimits& l, std::size_t i) {
-  return JointBounds::make(l.min_position[i], l.max_position[i], l.max_velocity[i], l.max_acceleration[i],
-                           l.max_jerk[i]);
-}
-
 /// A state of the safe set, mostly on its boundary: extreme acceleration, extreme velocity, a stop that ends
 /// on a limit.
 inline MotionState random_start(Rng& rng, const JointBounds& b) {

@@ -64,7 +64,7 @@ TEST_CASE("rounding over a stop of many thousand ticks that starts on the bounda
     const double sign = rng.below(2) != 0 ? 1 : -1, half = rng.uniform(40, 200), centre = rng.uniform(-3, 3);
     const double lo = centre - half, hi = centre + half, v = 8, a = rng.uniform(0.5, 1), j = 50;
     const JointLimits limits = JointLimits::make({&lo, 1}, {&hi, 1}, {&v, 1}, {&a, 1}, {&j, 1});
-    const constraints::JointBounds b = adversary::bounds_of(limits, 0);
+    const constraints::JointBounds b = constraints::bounds_of(limits, 0);
     constraints::MotionState x{.q = 0, .v = sign * v, .a = 0};
     const constraints::Extent stop = constraints::stop_extent(x, a, j);
     x.q = sign > 0 ? hi - stop.hi
@@ -153,7 +153,7 @@ TEST_CASE("a NaN target holds that joint's last good one and the others go on") 
   for (int t = 0; t < 2000; ++t) enforcer.apply(good, {}, report);
   CHECK(report.status == Status::Ok);
   CHECK(report.deviation[0] == 0);
-  CHECK(report.distance_to_limit[0] == doctest::Approx(2.2));
+  CHECK(report.position_distance[0] == doctest::Approx(2.2));
   const std::vector<double> short_target{0.1};
   CHECK(enforcer.apply(short_target, {}, report) == Status::NonFinite);
 }

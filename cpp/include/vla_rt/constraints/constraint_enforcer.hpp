@@ -1,55 +1,20 @@
 #pragma once
-#include <array>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "vla_rt/constraints/collision_model.hpp"
+#include "vla_rt/constraints/enforcer_report.hpp"
 #include "vla_rt/constraints/joint_limits.hpp"
 #include "vla_rt/constraints/state_check.hpp"
 #include "vla_rt/constraints/workspace.hpp"
 #include "vla_rt/core/api.hpp"
-#include "vla_rt/core/capacity.hpp"
 #include "vla_rt/core/status.hpp"
 #include "vla_rt/kinematics/kinematics.hpp"
 
 namespace vla_rt {
-
-/// Why a wish was changed, as bits of a mask.
-enum class Cause : std::uint32_t {
-  Position = 1,
-  Velocity = 2,
-  Acceleration = 4,
-  Jerk = 8,
-  Workspace = 16,
-  Collision = 32,
-  NonFinite = 64,
-};
-
-/// What one `apply` did. Plain data, fixed size; entries from N on are not written.
-struct EnforcerReport {
-  Status status = Status::Ok;                        ///< Ok, Limited, NonFinite or Fault
-  std::array<std::uint8_t, kMaxActionDim> causes{};  ///< mask of `Cause` per joint
-  JointArray deviation{};          ///< target (the held one if not finite) minus command [rad]
-  JointArray distance_to_limit{};  ///< from the command to the nearer position limit [rad], >= 0
-  /// At the command: from the nearest point to the nearest wall of its workspace [m]; infinite without one.
-  double workspace_distance = std::numeric_limits<double>::infinity();
-  /// At the command: smallest distance between any two things that must not touch [m]; infinite without any.
-  double clearance = std::numeric_limits<double>::infinity();
-};
-
-/// A wish that could not be granted, written when its cause begins to act on the joint.
-struct WishLogEntry {
-  std::int32_t joint = 0;
-  Cause cause = Cause::Position;
-  /// Of a rate: what reaching the target in this tick would take; of all others: the target.
-  double wanted = 0;
-  double given = 0;   ///< the same quantity of the command
-  double time_s = 0;  ///< nominal time of the command since `reset`
-};
 
 /// How the enforcer follows targets; its limits hold whatever these are.
 struct EnforcerOptions {
@@ -148,8 +113,12 @@ class VLA_RT_API ConstraintEnforcer {
 
   /// Wishes logged since `reset`, overwritten ones included.
   [[nodiscard]] std::int64_t log_count() const noexcept VLA_RT_NONBLOCKING;
-  /// Copies the newest entries that fit, oldest first; returns how many.
-  [[nodiscard]] int copy_log(std::span<WishLogEntry> out) const noexcept VLA_RT_NONBLOCKING;
+  /// Copies entries in order, from number `first` on (of `log_count`) or, if that is negative, the newest
+  /// that fit; returns how many. Older ones than the newest `kLogCapacity` are lost.
+  [[nodiscard]] int copy_log(std::span<WishLogEntry> out,
+                             std::int64_t first = -1) const noexcept VLA_RT_NONBLOCKING;
+  /// Ticks since `reset` in which `cause`, one of the enumerators, changed the wish of `joint`.
+  [[nodiscard]] std::int64_t ticks_limited(int joint, Cause cause) const noexcept VLA_RT_NONBLOCKING;
 
  private:
   struct Impl;
