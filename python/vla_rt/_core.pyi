@@ -37,6 +37,7 @@ __all__: list[str] = [
     "FastTokenizer",
     "FlowMatchingSampler",
     "FormatError",
+    "Guidance",
     "HalfSpace",
     "HybridActionSpace",
     "JointLimits",
@@ -735,6 +736,7 @@ class Sampler:
         denoiser: collections.abc.Callable[..., typing.Any],
         noise: numpy.typing.ArrayLike,
         seed: typing.Any = 0,
+        guidance: typing.Any = None,
         step_noise: typing.Any = None,
     ) -> numpy.typing.NDArray[numpy.float32]:
         """
@@ -745,13 +747,16 @@ class Sampler:
                 (diffusion). Called once per stage, in order.
             noise: (B, T, D), standard normal, finite.
             seed: of the noise that a stochastic sampler adds; equal seeds give equal bits.
+            guidance: a `vla_rt.rtc.Guidance`: the previous chunk that the sample shall continue. With
+                jacobian="vjp" the denoiser has a method vjp(x, t, c) -> (d network / d x)^T c (B, T, D).
             step_noise: (K, B, T, D), replaces that noise. Deterministic samplers check and do not use it.
 
         Returns:
             (B, T, D) float32.
 
         Raises:
-            ConfigError: a wrong shape, also of what the denoiser returns, NaN or infinity in noise.
+            ConfigError: a wrong shape, also of what the denoiser returns, NaN or infinity in noise,
+                guidance that sampler or denoiser do not offer.
             ModelError: the denoiser returned NaN or infinity. What it raises itself passes through.
         """
     @property
@@ -1051,6 +1056,7 @@ class Policy:
         seed: typing.Any = 0,
         noise: typing.Any = None,
         step_noise: typing.Any = None,
+        guidance: typing.Any = None,
     ) -> numpy.typing.NDArray[numpy.float64]:
         """
         Samples one chunk. The GIL is released; calls from several threads take turns.
@@ -1061,6 +1067,7 @@ class Policy:
             seed: of the noise; equal seeds give equal bits.
             noise: (T, D) initial noise in normalised units, replaces the seed's.
             step_noise: (K, T, D), what a stochastic sampler adds; the others check and do not use it.
+            guidance: a `vla_rt.rtc.Guidance` whose `previous` is raw (L, D): the chunk to continue.
 
         Returns:
             (T, D) float64, raw actions; row 0 is the action for now.
@@ -1973,6 +1980,68 @@ class TemporalEnsembler:
         T.
         """
 
+class Guidance:
+    """
+    Makes a sampled chunk continue a previous one (real-time chunking).
+
+    For the `guidance` of samplers and policies. Flow matching is guided as Black, Galliker and Levine (2025) say, at every
+    stage; DDPM, DDIM and DPM-Solver by the same step on the predicted clean sample (identity Jacobian only).
+
+    Args:
+        previous: (L, D) or (B, L, D), L at most the horizon T: the previous chunk, shifted so that its row 0 is for the new
+            chunk's row 0, in the units the sampler works in (raw for `Policy.sample`). Its last row is held beyond L.
+        delay: rows executed while the policy computes; they keep weight 1. At most T.
+        execution_horizon: first row that is free again (the prefix end); clipped to T.
+        max_weight: largest guidance strength, finite and >= 0.
+        schedule: how the weights fall from delay to execution_horizon; see `prefix_weights`.
+        jacobian: "identity" (the error itself), "vjp" (the network's vector-Jacobian product: a denoiser's
+            `vjp(x, t, c)`, TorchScript packages by autograd) or "finite_differences" (the same from 2 T D evaluations per
+            stage, for any network).
+
+    Raises:
+        ConfigError: a value is out of its range, or `previous` is not finite. What does not fit the sample is refused
+            when sampling.
+    """
+    def __init__(
+        self,
+        previous: numpy.typing.ArrayLike,
+        delay: typing.Any,
+        execution_horizon: typing.Any,
+        max_weight: typing.SupportsFloat | typing.SupportsIndex = 5.0,
+        schedule: str = "exp",
+        jacobian: str = "identity",
+    ) -> None: ...
+    @property
+    def delay(self) -> int:
+        """
+        Rows of weight 1.
+        """
+    @property
+    def execution_horizon(self) -> int:
+        """
+        First free row.
+        """
+    @property
+    def jacobian(self) -> str:
+        """
+        What stands for the Jacobian.
+        """
+    @property
+    def max_weight(self) -> float:
+        """
+        Largest strength.
+        """
+    @property
+    def previous(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        The previous chunk, a copy.
+        """
+    @property
+    def schedule(self) -> str:
+        """
+        How the weights fall.
+        """
+
 class DelayEstimator:
     """
     How long the next inference will take, from the last ones.
@@ -2479,7 +2548,7 @@ def prefix_weights(
     delay: typing.SupportsInt | typing.SupportsIndex,
     end: typing.SupportsInt | typing.SupportsIndex,
     horizon: typing.SupportsInt | typing.SupportsIndex,
-    schedule: str = "exp",
+    schedule: str = "linear",
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     How strongly each row of a new chunk is held to the previous one (real-time chunking).

@@ -12,6 +12,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/observations.hpp"
+#include "bindings/python_guidance.hpp"
 #include "bindings/seeds.hpp"
 #include "vla_rt/action_space/action_space.hpp"
 #include "vla_rt/action_space/normalizer.hpp"
@@ -47,7 +48,7 @@ Array<float> noise_of(const py::object& value, const std::string& name, std::vec
 }
 
 Array<double> sample(Policy& policy, const py::dict& values, const py::object& seed, const py::object& noise,
-                     const py::object& step_noise) {
+                     const py::object& step_noise, const py::object& guidance) {
   const PolicySpec& spec = policy.spec();
   Observation observation;
   for (const FeatureSpec& feature : spec.observation) {
@@ -63,9 +64,18 @@ Array<double> sample(Policy& policy, const py::dict& values, const py::object& s
   const Array<float> added = noise_of(step_noise, "step_noise", {steps, rows, columns});
   const NoiseSource source(seed_of(seed, "seed"));
   const auto chunk = std::make_unique<ActionChunk>();
+  const PythonGuidance* guide = guidance_or_null(guidance);
+  Continuation continuation;
+  if (guide) {
+    guide->require_action_dim(spec.action_dim);
+    if (guide->batched())
+      throw ConfigError("guidance.previous", "shape " + shape_text(guide->previous), "must be (L, D)");
+    continuation = {guide->prefix(), guide->options};
+  }
   {
     const py::gil_scoped_release release;
-    policy.sample(observation, source, *chunk, elements(initial), elements(added));
+    policy.sample(observation, source, *chunk, elements(initial), elements(added),
+                  guide ? &continuation : nullptr);
   }
   Array<double> actions({rows, columns});
   std::copy_n(chunk->values.begin(), actions.size(), actions.mutable_data());
@@ -164,21 +174,21 @@ void bind_package(py::module_& m) {
             return std::shared_ptr<Policy>(Policy::load(folder, backend));
           },
           py::arg("folder"), py::arg("backend") = "")
-      .def(
-          "sample", &sample, py::arg("observation"), py::arg("seed") = 0, py::arg("noise") = py::none(),
-          py::arg("step_noise") = py::none(),
-          "Samples one chunk. The GIL is released; calls from several threads take turns.\n\n"
-          "Args:\n"
-          "    observation: raw values by feature name, each of the shape in `spec.observation`, no batch\n"
-          "        dimension; an image also as uint8 (H, W, C). Other keys are ignored.\n"
-          "    seed: of the noise; equal seeds give equal bits.\n"
-          "    noise: (T, D) initial noise in normalised units, replaces the seed's.\n"
-          "    step_noise: (K, T, D), what a stochastic sampler adds; the others check and do not use it.\n\n"
-          "Returns:\n"
-          "    (T, D) float64, raw actions; row 0 is the action for now.\n\n"
-          "Raises:\n"
-          "    ConfigError: a missing feature, a wrong shape, NaN or infinity; names feature and index.\n"
-          "    ModelError: the network failed or answered NaN.")
+      .def("sample", &sample, py::arg("observation"), py::arg("seed") = 0, py::arg("noise") = py::none(),
+           py::arg("step_noise") = py::none(), py::arg("guidance") = py::none(),
+           "Samples one chunk. The GIL is released; calls from several threads take turns.\n\n"
+           "Args:\n"
+           "    observation: raw values by feature name, each of the shape in `spec.observation`, no batch\n"
+           "        dimension; an image also as uint8 (H, W, C). Other keys are ignored.\n"
+           "    seed: of the noise; equal seeds give equal bits.\n"
+           "    noise: (T, D) initial noise in normalised units, replaces the seed's.\n"
+           "    step_noise: (K, T, D), what a stochastic sampler adds; the others check and do not use it.\n"
+           "    guidance: a `vla_rt.rtc.Guidance` whose `previous` is raw (L, D): the chunk to continue.\n\n"
+           "Returns:\n"
+           "    (T, D) float64, raw actions; row 0 is the action for now.\n\n"
+           "Raises:\n"
+           "    ConfigError: a missing feature, a wrong shape, NaN or infinity; names feature and index.\n"
+           "    ModelError: the network failed or answered NaN.")
       .def("benchmark", &benchmark, py::arg("n") = 100,
            "Samples n chunks for an observation of zeros and returns {backend, n, p50_us, p99_us, p999_us, "
            "max_us}.")

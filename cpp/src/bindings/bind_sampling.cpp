@@ -2,11 +2,13 @@
 #include <pybind11/pybind11.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/python_guidance.hpp"
 #include "bindings/seeds.hpp"
 #include "vla_rt/sampling/consistency_sampler.hpp"
 #include "vla_rt/sampling/flow_matching_sampler.hpp"
@@ -22,27 +24,43 @@ namespace {
 class CallableDenoiser final : public Denoiser {
  public:
   CallableDenoiser(py::object callable, std::vector<py::ssize_t> shape, bool integer_times)
-      : callable_(std::move(callable)), shape_(std::move(shape)), integer_times_(integer_times) {}
+      : callable_(std::move(callable)),
+        vjp_(py::getattr(callable_, "vjp", py::none())),
+        shape_(std::move(shape)),
+        integer_times_(integer_times) {}
 
   void evaluate(std::span<const float> x, int /*stage*/, double t, std::span<float> out) override {
     const py::gil_scoped_acquire gil;
-    const Array<float> state(shape_, x.data());  // a copy: the callable may keep it
-    const py::object time =
-        integer_times_ ? py::object(py::int_(static_cast<std::int64_t>(t))) : py::float_(t);
-    const Array<float> result = row_major<float>(
-        py::reinterpret_steal<ArrayLike>(callable_(state, time).release()), "denoiser(x, t)");
-    require_shape(result, "denoiser(x, t)", {shape_[0], shape_[1], shape_[2]});
-    std::ranges::copy(elements(result), out.begin());
+    take(callable_(array_of_state(x), time_of(t)), "denoiser(x, t)", out);
+  }
+  [[nodiscard]] bool has_vjp() const noexcept override { return !vjp_.is_none(); }
+  void vjp(std::span<const float> x, int /*stage*/, double t, std::span<const float> c,
+           std::span<float> out) override {
+    const py::gil_scoped_acquire gil;
+    take(vjp_(array_of_state(x), time_of(t), array_of_state(c)), "denoiser.vjp(x, t, c)", out);
   }
 
  private:
-  py::object callable_;
+  // A copy: the callable may keep it.
+  [[nodiscard]] Array<float> array_of_state(std::span<const float> x) const {
+    return Array<float>(shape_, x.data());
+  }
+  [[nodiscard]] py::object time_of(double t) const {
+    return integer_times_ ? py::object(py::int_(static_cast<std::int64_t>(t))) : py::float_(t);
+  }
+  void take(py::object answer, const char* name, std::span<float> out) const {
+    const Array<float> result = row_major<float>(py::reinterpret_steal<ArrayLike>(answer.release()), name);
+    require_shape(result, name, {shape_[0], shape_[1], shape_[2]});
+    std::ranges::copy(elements(result), out.begin());
+  }
+
+  py::object callable_, vjp_;
   std::vector<py::ssize_t> shape_;
   bool integer_times_;
 };
 
 Array<float> sample(const Sampler& sampler, const py::function& denoiser, const ArrayLike& noise,
-                    const py::object& seed, const py::object& step_noise) {
+                    const py::object& seed, const py::object& guidance, const py::object& step_noise) {
   const Array<float> initial = row_major<float>(noise, "noise");
   require_shape(initial, "noise", {-1, -1, -1});
   if (initial.size() == 0) throw ConfigError("noise", "shape " + shape_text(initial), "must not be empty");
@@ -60,10 +78,18 @@ Array<float> sample(const Sampler& sampler, const py::function& denoiser, const 
   Array<float> x(std::vector<py::ssize_t>(initial.shape(), initial.shape() + 3), initial.data());
   std::vector<float> scratch(sampler.scratch_size(static_cast<std::size_t>(x.size())));
   const std::span<float> state = mutable_elements(x);
+  const PythonGuidance* guide = guidance_or_null(guidance);
+  std::optional<Guidance> aimed;
+  if (guide) {
+    guide->require_action_dim(static_cast<int>(initial.shape(2)));
+    aimed.emplace(guide->options)
+        .aim(guide->prefix(), static_cast<int>(initial.shape(0)), static_cast<int>(initial.shape(1)),
+             static_cast<int>(initial.shape(2)));
+  }
   const std::span<const float> own = step_noise.is_none() ? std::span<const float>() : elements(added);
   {
     const py::gil_scoped_release release;
-    sampler.sample(network, state, source, own, scratch);
+    sampler.sample(network, state, source, own, scratch, aimed ? &*aimed : nullptr);
   }
   return x;
 }
@@ -108,7 +134,7 @@ void bind_sampling(py::module_& m) {
 
   py::class_<Sampler>(m, "Sampler", "What all samplers share.")
       .def("sample", &sample, py::arg("denoiser"), py::arg("noise"), py::arg("seed") = 0,
-           py::arg("step_noise") = py::none(),
+           py::arg("guidance") = py::none(), py::arg("step_noise") = py::none(),
            "Turns noise into a sample.\n\n"
            "Args:\n"
            "    denoiser: callable (x, t) -> array (B, T, D); x is float32 (B, T, D), t a float (flow) or an "
@@ -116,12 +142,16 @@ void bind_sampling(py::module_& m) {
            "        (diffusion). Called once per stage, in order.\n"
            "    noise: (B, T, D), standard normal, finite.\n"
            "    seed: of the noise that a stochastic sampler adds; equal seeds give equal bits.\n"
+           "    guidance: a `vla_rt.rtc.Guidance`: the previous chunk that the sample shall continue. With\n"
+           "        jacobian=\"vjp\" the denoiser has a method vjp(x, t, c) -> (d network / d x)^T c (B, T, "
+           "D).\n"
            "    step_noise: (K, B, T, D), replaces that noise. Deterministic samplers check and do not use "
            "it.\n\n"
            "Returns:\n"
            "    (B, T, D) float32.\n\n"
            "Raises:\n"
-           "    ConfigError: a wrong shape, also of what the denoiser returns, NaN or infinity in noise.\n"
+           "    ConfigError: a wrong shape, also of what the denoiser returns, NaN or infinity in noise,\n"
+           "        guidance that sampler or denoiser do not offer.\n"
            "    ModelError: the denoiser returned NaN or infinity. What it raises itself passes through.")
       .def_property_readonly("timesteps", &timesteps, "(K,) time at the start of every step.");
 

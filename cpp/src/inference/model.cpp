@@ -1,7 +1,14 @@
 #include "vla_rt/inference/model.hpp"
 
+#include "vla_rt/core/errors.hpp"
+
 namespace vla_rt {
 
 Model::~Model() = default;
+
+void Model::step_vjp(std::span<const float> /*x*/, int /*k*/, std::span<const float> /*c*/,
+                     std::span<float> /*out*/) {
+  throw ModelError("vjp", backend(), "this backend offers no vector-Jacobian product");
+}
 
 }  // namespace vla_rt

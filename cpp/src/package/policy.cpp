@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,11 @@ class ModelDenoiser final : public Denoiser {
   explicit ModelDenoiser(Model& model) : model_(model) {}
   void evaluate(std::span<const float> x, int stage, double /*t*/, std::span<float> out) override {
     model_.step(x, stage, out);
+  }
+  [[nodiscard]] bool has_vjp() const noexcept override { return model_.has_vjp(); }
+  void vjp(std::span<const float> x, int stage, double /*t*/, std::span<const float> c,
+           std::span<float> out) override {
+    model_.step_vjp(x, stage, c, out);
   }
 
  private:
@@ -70,14 +76,16 @@ struct Policy::Impl {
         size(static_cast<std::size_t>(spec.horizon) * static_cast<std::size_t>(spec.action_dim)),
         x(size),
         scratch(sampler->scratch_size(size)),
-        actions(size) {
+        actions(size),
+        previous(size) {
     for (const FeatureSpec& feature : spec.observation) features.emplace_back(feature);
     for (const FeatureInput& feature : features) views.push_back(feature.view());
     model->prepare(sampler->stage_times());
   }
 
   void run(const Observation& observation, const NoiseSource& source, std::span<const float> noise,
-           std::span<const float> step_noise) {
+           std::span<const float> step_noise, const Continuation* continuation) {
+    Guidance* const guide = continuation ? &aim(*continuation) : nullptr;
     for (FeatureInput& feature : features) feature.read(observation);
     if (noise.empty()) {
       fill_noise(source, 0, x);
@@ -89,9 +97,25 @@ struct Policy::Impl {
     }
     model->encode(views);
     ModelDenoiser denoiser(*model);
-    sampler->sample(denoiser, x, source, step_noise, scratch);
+    sampler->sample(denoiser, x, source, step_noise, scratch, guide);
     std::ranges::copy(x, actions.begin());
     action_normalizer.denormalize(actions, actions);
+  }
+
+  Guidance& aim(const Continuation& continuation) {
+    ChunkPrefix prefix = continuation.prefix;
+    const auto given = prefix.values.size();
+    if (prefix.batch != 1 || given > size ||
+        given != static_cast<std::size_t>(prefix.rows) * static_cast<std::size_t>(spec.action_dim))
+      throw ConfigError(
+          "previous", std::to_string(given) + " values",
+          "must be at most " + std::to_string(spec.horizon) + " rows of " + std::to_string(spec.action_dim));
+    const std::span<double> normalized = std::span(previous).first(given);
+    action_normalizer.normalize(prefix.values, normalized);
+    prefix.values = normalized;
+    if (!guidance || guidance->options() != continuation.options) guidance.emplace(continuation.options);
+    guidance->aim(prefix, 1, spec.horizon, spec.action_dim);
+    return *guidance;
   }
 
   const PolicySpec spec;
@@ -103,7 +127,8 @@ struct Policy::Impl {
   std::vector<FeatureInput> features;
   std::vector<TensorView> views;
   std::vector<float> x, scratch;
-  std::vector<double> actions;
+  std::vector<double> actions, previous;
+  std::optional<Guidance> guidance;  // made with the first continuation
   std::mutex mutex;
 };
 
@@ -128,9 +153,10 @@ const PolicySpec& Policy::spec() const noexcept { return impl_->spec; }
 const std::string& Policy::backend() const noexcept { return impl_->backend; }
 
 void Policy::sample(const Observation& observation, const NoiseSource& source, ActionChunk& chunk,
-                    std::span<const float> noise, std::span<const float> step_noise) {
+                    std::span<const float> noise, std::span<const float> step_noise,
+                    const Continuation* continuation) {
   const std::lock_guard lock(impl_->mutex);
-  impl_->run(observation, source, noise, step_noise);
+  impl_->run(observation, source, noise, step_noise, continuation);
   chunk.resize(impl_->spec.horizon, impl_->spec.action_dim);
   chunk.start_time_ns = observation.time_ns;
   chunk.period_ns = from_seconds(impl_->spec.period_s);

@@ -39,7 +39,8 @@ ConsistencySampler::ConsistencySampler(const ConsistencyOptions& options) : opti
 }
 
 void ConsistencySampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-                             std::span<const float> step_noise, std::span<float> scratch) const {
+                             std::span<const float> step_noise, std::span<float> scratch,
+                             Guidance* /*guidance*/) const {
   const std::size_t n = x.size();
   const std::span<float> clean = scratch.first(n), own_noise = scratch.subspan(n, n);
   for (float& value : x) value = static_cast<float>(options_.sigma_max * static_cast<double>(value));

@@ -41,6 +41,7 @@ std::vector<DiffusionSampler::Step> DDIMSampler::make_steps(const DDIMOptions& o
     step.x = kept * noise.x;
     step.m = kept * noise.m;
     step.noise = added;
+    step.tau = alpha / (alpha + sigma);
   }
   return steps;
 }

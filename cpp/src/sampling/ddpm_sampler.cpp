@@ -24,6 +24,7 @@ std::vector<DiffusionSampler::Step> DDPMSampler::make_steps(const DiffusionOptio
     Step& step = steps[k];
     step.predict_x = clean.x;
     step.predict_m = clean.m;
+    step.tau = std::sqrt(abar) / (std::sqrt(abar) + std::sqrt(1 - abar));
     step.clean[0] = std::sqrt(previous) * beta / (1 - abar);
     step.x = std::sqrt(alpha) * (1 - previous) / (1 - abar);
     if (timesteps[k] > 0) step.noise = std::sqrt(std::max((1 - previous) / (1 - abar) * beta, 1e-20));

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "vla_rt/core/errors.hpp"
+#include "vla_rt/sampling/guidance.hpp"
+
 namespace vla_rt {
 
 DiffusionSampler::DiffusionSampler(const std::vector<int>& timesteps, std::vector<Step> steps,
@@ -16,8 +19,15 @@ std::size_t DiffusionSampler::scratch_size(std::size_t n) const noexcept {
   return n * static_cast<std::size_t>(2 + history_);
 }
 
+void DiffusionSampler::require_guidable(const Guidance& guidance) const {
+  if (guidance.options().jacobian != GuidanceJacobian::Identity)
+    throw ConfigError("jacobian", to_string(guidance.options().jacobian),
+                      "must be identity with diffusion samplers");
+}
+
 void DiffusionSampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-                           std::span<const float> step_noise, std::span<float> scratch) const {
+                           std::span<const float> step_noise, std::span<float> scratch,
+                           Guidance* guidance) const {
   const std::size_t n = x.size();
   const std::span<float> m = scratch.first(n), own_noise = scratch.subspan(n, n);
   std::array<std::span<float>, kMaxOrder> clean{};  // newest first
@@ -37,10 +47,16 @@ void DiffusionSampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSo
       }
     }
     std::rotate(clean.begin(), clean.begin() + history_ - 1, clean.begin() + history_);
+    const double pull = guidance ? std::min(guidance->strength(step.tau) * (1 - step.tau), 1.0) : 0;
     for (std::size_t i = 0; i < n; ++i) {
-      const double xi = static_cast<double>(x[i]), mi = static_cast<double>(m[i]);
+      const double xi = static_cast<double>(x[i]);
+      double mi = static_cast<double>(m[i]);
       double x0 = step.predict_x * xi + step.predict_m * mi;
       if (clip_range_ > 0) x0 = std::clamp(x0, -clip_range_, clip_range_);
+      if (const double w = guidance ? guidance->weight(i) : 0; w != 0) {
+        x0 += pull * w * (guidance->target(i) - x0);
+        mi = (x0 - step.predict_x * xi) / step.predict_m;
+      }
       double next = step.x * xi + step.m * mi + step.clean[0] * x0;
       for (std::size_t j = 1; j < static_cast<std::size_t>(history_); ++j)
         next += step.clean[j] * static_cast<double>(clean[j][i]);

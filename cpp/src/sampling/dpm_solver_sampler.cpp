@@ -136,6 +136,7 @@ std::vector<DiffusionSampler::Step> DPMSolverSampler::make_steps(const DPMSolver
     Step& step = steps[k];
     step.predict_x = clean.x;
     step.predict_m = clean.m;
+    step.tau = from.alpha / (from.alpha + from.sigma);
     const double sigma_next = sigmas[k + 1];
     if (sigma_next == sigmas[k]) {  // no distance to go
       step.x = 1;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "vla_rt/core/errors.hpp"
+#include "vla_rt/sampling/guidance.hpp"
 
 namespace vla_rt {
 namespace {
@@ -84,15 +85,24 @@ std::size_t FlowMatchingSampler::scratch_size(std::size_t n) const noexcept {
   return tableau(options_.solver).stages == 1 ? n : 3 * n;
 }
 
+void FlowMatchingSampler::require_guidable(const Guidance& /*guidance*/) const {}
+
 void FlowMatchingSampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSource& /*noise*/,
-                              std::span<const float> /*step_noise*/, std::span<float> scratch) const {
+                              std::span<const float> /*step_noise*/, std::span<float> scratch,
+                              Guidance* guidance) const {
   const Tableau method = tableau(options_.solver);
   const std::size_t n = x.size();
   const double h = (options_.noise_at == 0 ? 1.0 : -1.0) / options_.num_steps;
   const std::span<float> v = scratch.first(n);
+  const auto velocity = [&](std::span<const float> at, int stage) {
+    evaluate(denoiser, at, stage, v);
+    if (guidance)
+      guidance->guide_flow(denoiser, at, stage, stage_times_[static_cast<std::size_t>(stage)],
+                           options_.noise_at, v);
+  };
   if (method.stages == 1) {
     for (int k = 0; k < options_.num_steps; ++k) {
-      evaluate(denoiser, x, k, v);
+      velocity(x, k);
       advance(x, h, v, x);
     }
     return;
@@ -103,7 +113,7 @@ void FlowMatchingSampler::run(Denoiser& denoiser, std::span<float> x, const Nois
     std::ranges::copy(x, next.begin());
     for (std::size_t i = 0; i < static_cast<std::size_t>(method.stages); ++i) {
       if (i > 0) advance(x, method.c[i] * h, v, probe);
-      evaluate(denoiser, i == 0 ? std::span<const float>(x) : probe, stage++, v);
+      velocity(i == 0 ? std::span<const float>(x) : probe, stage++);
       if (method.b[i] != 0) advance(next, method.b[i] * h, v, next);
     }
     std::ranges::copy(next, x.begin());

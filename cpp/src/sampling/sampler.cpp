@@ -5,6 +5,7 @@
 #include <string>
 
 #include "vla_rt/core/errors.hpp"
+#include "vla_rt/sampling/guidance.hpp"
 
 namespace vla_rt {
 namespace {
@@ -23,10 +24,14 @@ void require_finite(const char* name, std::span<const float> values) {
 }  // namespace
 
 Denoiser::~Denoiser() = default;
+void Denoiser::vjp(std::span<const float> /*x*/, int /*stage*/, double /*t*/, std::span<const float> /*c*/,
+                   std::span<float> /*out*/) {
+  throw ModelError("vjp", "", "this network offers no vector-Jacobian product");
+}
 Sampler::~Sampler() = default;
 
 void Sampler::sample(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-                     std::span<const float> step_noise, std::span<float> scratch) const {
+                     std::span<const float> step_noise, std::span<float> scratch, Guidance* guidance) const {
   const std::size_t needed = scratch_size(x.size());
   if (scratch.size() < needed)
     throw ConfigError("scratch", std::to_string(scratch.size()),
@@ -37,7 +42,20 @@ void Sampler::sample(Denoiser& denoiser, std::span<float> x, const NoiseSource& 
                       "must have K x n = " + std::to_string(steps * x.size()));
   require_finite("noise", x);
   require_finite("step_noise", step_noise);
-  run(denoiser, x, noise, step_noise, scratch.first(needed));
+  if (guidance) {
+    require_guidable(*guidance);
+    if (guidance->size() != x.size())
+      throw ConfigError("guidance", std::to_string(guidance->size()) + " values",
+                        "must be aimed at " + std::to_string(x.size()));
+    if (guidance->options().jacobian == GuidanceJacobian::Vjp && !denoiser.has_vjp())
+      throw ConfigError("jacobian", "vjp",
+                        "this network offers no vector-Jacobian product; use identity or finite_differences");
+  }
+  run(denoiser, x, noise, step_noise, scratch.first(needed), guidance);
+}
+
+void Sampler::require_guidable(const Guidance& /*guidance*/) const {
+  throw ConfigError("guidance", "", "is offered by flow matching and the diffusion samplers alone");
 }
 
 void Sampler::evaluate(Denoiser& denoiser, std::span<const float> x, int stage, std::span<float> out) const {

@@ -39,6 +39,11 @@ class VLA_RT_API Model {
   /// out (T, D) = network(x (T, D), times[k], context); over tokens x has 1 value and out V. Throws
   /// ModelError when the backend fails.
   virtual void step(std::span<const float> x, int k, std::span<float> out) = 0;
+
+  /// Whether `step_vjp` works.
+  [[nodiscard]] virtual bool has_vjp() const noexcept { return false; }
+  /// out (T, D) = (d network / d x)^T c (T, D) at (x, times[k], context). The default throws ModelError.
+  virtual void step_vjp(std::span<const float> x, int k, std::span<const float> c, std::span<float> out);
 };
 
 }  // namespace vla_rt

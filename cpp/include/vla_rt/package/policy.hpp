@@ -9,6 +9,7 @@
 #include "vla_rt/core/observation.hpp"
 #include "vla_rt/inference/model.hpp"
 #include "vla_rt/package/policy_spec.hpp"
+#include "vla_rt/sampling/guidance.hpp"
 #include "vla_rt/sampling/noise.hpp"
 
 namespace vla_rt {
@@ -41,11 +42,14 @@ class VLA_RT_API Policy {
   /// observation's time. Fills horizon, action_dim, start_time_ns, period_ns and the rows of `chunk`.
   ///
   /// `source` (a seed, a chunk counter) gives the noise; `noise` (T*D, normalised units) replaces the initial
-  /// one, `step_noise` (K*T*D) what a stochastic sampler adds; both may be empty.
+  /// one, `step_noise` (K*T*D) what a stochastic sampler adds; both may be empty. `continuation` makes the
+  /// chunk continue a previous one, given raw and with one batch element.
   /// Throws ConfigError naming feature and index for a feature that is missing, has another shape or type, or
-  /// holds NaN or infinity; ModelError when the network fails or answers NaN. `chunk` is untouched then.
+  /// holds NaN or infinity, or a continuation that does not fit; ModelError when the network fails or answers
+  /// NaN. `chunk` is untouched then.
   void sample(const Observation& observation, const NoiseSource& source, ActionChunk& chunk,
-              std::span<const float> noise = {}, std::span<const float> step_noise = {});
+              std::span<const float> noise = {}, std::span<const float> step_noise = {},
+              const Continuation* continuation = nullptr);
 
  private:
   struct Impl;

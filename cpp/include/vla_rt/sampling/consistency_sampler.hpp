@@ -36,7 +36,7 @@ class VLA_RT_API ConsistencySampler final : public Sampler {
 
  protected:
   void run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-           std::span<const float> step_noise, std::span<float> scratch) const override;
+           std::span<const float> step_noise, std::span<float> scratch, Guidance* guidance) const override;
 
  private:
   ConsistencyOptions options_;

@@ -11,7 +11,8 @@ namespace vla_rt {
 /// The loop of every diffusion sampler: they differ in a table of coefficients alone.
 ///
 /// Step k evaluates m = network(x, t_k), predicts the clean sample x0_k = clip(p_x x + p_m m) and moves to
-/// x <- c_x x + c_m m + sum_j c_j x0_{k-j} + c_z z, j = 0..2, with standard normal z.
+/// x <- c_x x + c_m m + sum_j c_j x0_{k-j} + c_z z, j = 0..2, with standard normal z. Guidance (identity
+/// Jacobian only) acts on x0_k after the clipping, and m then is what would have predicted that x0_k.
 /// Real-time: as the denoiser. Thread: immutable; any number of threads.
 class VLA_RT_API DiffusionSampler : public Sampler {
  public:
@@ -27,6 +28,7 @@ class VLA_RT_API DiffusionSampler : public Sampler {
     double predict_x = 0, predict_m = 0;    ///< p_x, p_m
     double x = 0, m = 0, noise = 0;         ///< c_x, c_m, c_z
     std::array<double, kMaxOrder> clean{};  ///< c_0, c_1, c_2
+    double tau = 0;  ///< how clean x is: sqrt(abar) / (sqrt(abar) + sqrt(1 - abar)); for guidance
   };
 
   /// `clip_range` 0 means no clipping; `history` is the number of x0 that the steps look at.
@@ -34,7 +36,8 @@ class VLA_RT_API DiffusionSampler : public Sampler {
                    int history);
 
   void run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-           std::span<const float> step_noise, std::span<float> scratch) const override;
+           std::span<const float> step_noise, std::span<float> scratch, Guidance* guidance) const override;
+  void require_guidable(const Guidance& guidance) const override;
 
  private:
   std::vector<double> timesteps_;

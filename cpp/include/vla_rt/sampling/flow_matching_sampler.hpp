@@ -34,8 +34,8 @@ struct VLA_RT_API FlowMatchingOptions {
 /// Integrates a learned velocity field from noise to data in K equal steps.
 ///
 /// The denoiser returns dx/dt in the model's own time: data - noise for `noise_at` 0, noise - data for 1
-/// (then dt is negative). Sources: Lipman et al. 2023 (flow matching); openpi for `noise_at` 1. Real-time: as
-/// the denoiser. Thread: immutable; any number of threads.
+/// (then dt is negative). Guidance acts at every stage. Sources: Lipman et al. 2023 (flow matching); openpi
+/// for `noise_at` 1. Real-time: as the denoiser. Thread: immutable; any number of threads.
 class VLA_RT_API FlowMatchingSampler final : public Sampler {
  public:
   explicit FlowMatchingSampler(const FlowMatchingOptions& options = {});
@@ -47,7 +47,8 @@ class VLA_RT_API FlowMatchingSampler final : public Sampler {
 
  protected:
   void run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-           std::span<const float> step_noise, std::span<float> scratch) const override;
+           std::span<const float> step_noise, std::span<float> scratch, Guidance* guidance) const override;
+  void require_guidable(const Guidance& guidance) const override;
 
  private:
   FlowMatchingOptions options_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/torch/single_thread_guard.hpp"
+#include "backends/torch/vector_jacobian.hpp"
 #include "vla_rt/core/errors.hpp"
 
 namespace vla_rt {
@@ -79,6 +80,16 @@ struct TorchScriptModel::Impl {
     }
   }
 
+  void require_step(std::size_t n_x, int k, std::size_t n_out) const {
+    const auto size = static_cast<std::size_t>(x.numel());
+    if (n_x != size || n_out != size)
+      throw ConfigError("x", std::to_string(n_x) + " values", "must be T x D = " + std::to_string(size));
+    if (k < 0 || static_cast<std::size_t>(k) >= times.size())
+      throw ConfigError("k", std::to_string(k),
+                        "must index the " + std::to_string(times.size()) + " prepared times");
+    if (context.isNone()) throw ModelError("model.ts.step", "", "needs an encode first");
+  }
+
   void run_encode() {
     context = encode(std::vector<c10::IValue>(inputs.begin(), inputs.end()));
     if (!context.isTensor() && !context.isTuple())
@@ -107,8 +118,10 @@ struct TorchScriptModel::Impl {
 
 TorchScriptModel::TorchScriptModel(const std::filesystem::path& file, const ModelSignature& signature) {
   impl_ = run(file.c_str(), [&] {
+    const c10::InferenceMode with_autograd(false);  // weights made in inference mode have no derivatives
     torch::jit::Module module = torch::jit::load(file.string(), at::kCPU);
     module.eval();
+    for (const at::Tensor& weight : module.parameters()) weight.set_requires_grad(false);
     return std::make_unique<Impl>(std::move(module), signature);
   });
   prepare(std::vector<double>{0.0});
@@ -158,17 +171,25 @@ void TorchScriptModel::encode(std::span<const TensorView> observation) {
 }
 
 void TorchScriptModel::step(std::span<const float> x, int k, std::span<float> out) {
-  const auto size = static_cast<std::size_t>(impl_->x.numel());
-  if (x.size() != size || out.size() != size)
-    throw ConfigError("x", std::to_string(x.size()) + " values", "must be T x D = " + std::to_string(size));
-  if (k < 0 || static_cast<std::size_t>(k) >= impl_->times.size())
-    throw ConfigError("k", std::to_string(k),
-                      "must index the " + std::to_string(impl_->times.size()) + " prepared times");
-  if (impl_->context.isNone()) throw ModelError("model.ts.step", "", "needs an encode first");
+  impl_->require_step(x.size(), k, out.size());
   run("model.ts.step", [&] {
     std::memcpy(impl_->x.data_ptr<float>(), x.data(), x.size_bytes());
     const at::Tensor v = impl_->run_step(k);
     std::memcpy(out.data(), v.data_ptr<float>(), out.size_bytes());
+  });
+}
+
+void TorchScriptModel::step_vjp(std::span<const float> x, int k, std::span<const float> c,
+                                std::span<float> out) {
+  impl_->require_step(x.size(), k, out.size());
+  impl_->require_step(c.size(), k, out.size());
+  run("model.ts.step (vjp)", [&] {
+    std::memcpy(impl_->x.data_ptr<float>(), x.data(), x.size_bytes());
+    const at::Tensor cotangent = at::empty_like(impl_->x);
+    std::memcpy(cotangent.data_ptr<float>(), c.data(), c.size_bytes());
+    const at::Tensor product = vector_jacobian(
+        impl_->step, impl_->x, impl_->times[static_cast<std::size_t>(k)], impl_->context, cotangent);
+    std::memcpy(out.data(), product.data_ptr<float>(), out.size_bytes());
   });
 }
 

@@ -30,6 +30,9 @@ class VLA_RT_API TorchScriptModel final : public Model {
   void prepare(std::span<const double> times) override;
   void encode(std::span<const TensorView> observation) override;
   void step(std::span<const float> x, int k, std::span<float> out) override;
+  /// By autograd.
+  [[nodiscard]] bool has_vjp() const noexcept override { return true; }
+  void step_vjp(std::span<const float> x, int k, std::span<const float> c, std::span<float> out) override;
 
  private:
   struct Impl;
