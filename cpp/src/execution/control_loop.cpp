@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "execution/tick_task.hpp"
+#include "vla_rt/core/claim.hpp"
 #include "vla_rt/core/errors.hpp"
 
 namespace vla_rt {
@@ -19,12 +20,16 @@ constexpr std::chrono::milliseconds kSlice{10};
 // Closes the connection however the run ends.
 class StartedRobot {
  public:
-  explicit StartedRobot(Robot& robot) : robot_(robot) { robot_.start(); }
+  explicit StartedRobot(Robot& robot)
+      : claim_(robot, "the robot is in use by another control loop"), robot_(robot) {
+    robot_.start();
+  }
   ~StartedRobot() { robot_.stop(); }
   StartedRobot(const StartedRobot&) = delete;
   StartedRobot& operator=(const StartedRobot&) = delete;
 
  private:
+  const Claim claim_;
   Robot& robot_;
 };
 

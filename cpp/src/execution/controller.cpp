@@ -13,6 +13,10 @@ namespace vla_rt {
 namespace {
 
 constexpr double kMaxTimeout = 1e6;  // [s]
+constexpr TimeNs kLatestTime =
+    2'000'000'000'000'000'000;               // either way of zero: sums with a timeout stay in range
+constexpr TimeNs kLeap = 10 * kNsPerSecond;  // of a measurement's clock: longer than any tick is late
+constexpr int kTrustedStamps = 100;          // in a row, for a clock that began wrong
 
 void require(const char* name, double value, bool ok, const char* bound) {
   if (!ok) throw ConfigError(name, number(value), bound);
@@ -76,7 +80,8 @@ struct Controller::Impl {
   bool started = false;  // a reset was accepted
   bool ticked = false;   // since that reset
   bool follows_plan = false;
-  TimeNs now = 0;
+  TimeNs now = 0, last_stamp = 0;
+  int stamps_ahead = 0;  // measured far ahead of `now`, each a little later than the one before
   std::uint64_t sequence = 0;
   JointArray target{}, feedforward{}, last_position{};
   EnforcerReport report;
@@ -192,16 +197,24 @@ void Controller::reset(std::span<const double> position) {
 }
 
 Status Controller::tick(const RobotState& state, RobotCommand& command) noexcept VLA_RT_NONBLOCKING {
-  const Impl& c = *impl_;
-  // A jump no run can have is a wrong clock, not progress; the check of the measurement calls it stale.
-  const bool standing_still =
-      c.ticked && (state.time_ns <= c.now || state.time_ns > c.now + from_seconds(kMaxTimeout));
-  return tick(standing_still ? c.now + c.period_ns : state.time_ns, state, command);
+  Impl& c = *impl_;
+  // A jump no run can have is a wrong clock, not progress; the check of the measurement calls it stale,
+  // unless the stamps go on from there: then the ones before were wrong (a driver's first, empty state).
+  const bool leaps = c.ticked && state.time_ns > c.now + kLeap;
+  const bool goes_on =
+      leaps && state.time_ns > c.last_stamp && state.time_ns - c.state_timeout_ns <= c.last_stamp;
+  c.stamps_ahead = goes_on ? c.stamps_ahead + 1 : 0;
+  c.last_stamp = state.time_ns;
+  const bool usable = std::clamp(state.time_ns, -kLatestTime, kLatestTime) == state.time_ns &&
+                      (!c.ticked || (state.time_ns > c.now && (!leaps || c.stamps_ahead >= kTrustedStamps)));
+  if (usable && leaps) c.watchdog.feed(state.time_ns);  // ages across a leap mean nothing
+  return tick(usable ? state.time_ns : c.now + c.period_ns, state, command);
 }
 
 Status Controller::tick(TimeNs now, const RobotState& state,
                         RobotCommand& command) noexcept VLA_RT_NONBLOCKING {
   Impl& c = *impl_;
+  now = std::clamp(now, -kLatestTime, kLatestTime);
   c.now = now;
   command.time_ns = now;
   command.sequence = c.sequence++;

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "vla_rt/core/claim.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/rt/triple_buffer.hpp"
 
@@ -55,6 +56,19 @@ void require_shape(const ActionChunk& chunk) {
     throw ConfigError("chunk.period_ns", std::to_string(chunk.period_ns), "must be > 0");
 }
 
+std::shared_ptr<ChunkSource> required(std::shared_ptr<ChunkSource> source) {
+  if (!source) throw ConfigError("policy", "", "must not be empty");
+  return source;
+}
+
+// Longest time between two observations that neither the watchdog nor the plan's timeout objects to, halved.
+TimeNs freshness(const ControllerConfig& config) {
+  double seconds = 3600;
+  if (config.watchdog_s > 0) seconds = std::min(seconds, config.watchdog_s);
+  if (config.plan_timeout_s > 0) seconds = std::min(seconds, config.plan_timeout_s);
+  return from_seconds(seconds / 2);
+}
+
 std::chrono::steady_clock::time_point time_point(TimeNs t) {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(t));
 }
@@ -72,6 +86,7 @@ void InferenceConfig::validate() const {
 struct InferenceWorker::Shared {
   const std::shared_ptr<Robot> robot;
   const std::shared_ptr<ChunkSource> source;
+  const Claim claim;  // on the source: until its last call has returned, even if nobody waits for it any more
   const InferenceConfig config;
   std::thread thread;  // of the owner
   TripleBuffer<RobotState> states;
@@ -92,12 +107,14 @@ struct InferenceWorker::Shared {
   Shared(std::shared_ptr<Robot> robot_in, std::shared_ptr<ChunkSource> source_in, Controller& controller_in,
          const InferenceConfig& config_in)
       : robot(std::move(robot_in)),
-        source(std::move(source_in)),
+        source(required(std::move(source_in))),
+        claim(*source,
+              "the policy is in use: by another control loop, or by a call of an earlier run that has not "
+              "returned"),
         config(config_in),
         controller(&controller_in) {
     config.validate();
     if (!robot) throw ConfigError("robot", "", "must not be empty");
-    if (!source) throw ConfigError("policy", "", "must not be empty");
   }
 
   // False when the worker shall end.
@@ -143,11 +160,14 @@ struct InferenceWorker::Shared {
     return hand_over();
   }
 
-  // Early enough that a chunk as slow as the slowest recent one arrives when it is due.
+  // Early enough that a chunk as slow as the slowest recent one arrives when it is due, and before a plan
+  // that reaches far ahead makes the controller take the worker for dead or the plan for stale.
   TimeNs due_by_plan(TimeNs begin) {
     const TimeNs lead = *std::ranges::max_element(recent_latencies) * 5 / 4 + kMarginNs;
     const std::scoped_lock lock(mutex);
-    return controller ? std::max(begin + kPollNs, controller->executor().due() - lead) : begin;
+    if (!controller) return begin;
+    const TimeNs due = std::min(controller->executor().due(), begin + freshness(controller->config()));
+    return std::max(begin + kPollNs, due - lead);
   }
 
   // False when the controller refused it or nobody wants it any more.

@@ -240,6 +240,48 @@ TEST_CASE("a policy that never returns is left behind, and what it needs lives o
   CHECK(robot_alive.expired());
 }
 
+TEST_CASE("a robot obeys one loop at a time, and a policy answers one") {
+  const auto robot = simulated();
+  const auto policy = std::make_shared<SinePolicy>();
+  ControlLoop first(robot, policy, loop_config());
+  ControlLoop second_on_robot(robot, std::make_shared<SinePolicy>(), loop_config());
+  ControlLoop second_on_policy(simulated(), policy, loop_config());
+  std::thread running([&first] { check_safe(first.run(0.5)); });
+  sleep_ms(200);
+  CHECK_THROWS_WITH_AS(second_on_robot.run(0.1), doctest::Contains("the robot is in use"), VlaRtError);
+  CHECK_THROWS_WITH_AS(second_on_policy.run(0.1), doctest::Contains("the policy is in use"), VlaRtError);
+  running.join();
+  check_safe(second_on_robot.run(0.1));
+  check_safe(second_on_policy.run(0.1));
+}
+
+TEST_CASE("a call that an earlier run gave up is not overlapped by another") {
+  const auto gate = std::make_shared<std::atomic<bool>>(false);
+  ControlConfig config = loop_config();
+  config.inference.stop_timeout_s = 0.05;
+  ControlLoop loop(simulated(), std::make_shared<SinePolicy>([gate](int call) {
+                     while (call == 2 && !*gate) sleep_ms(1);
+                   }),
+                   config);
+  CHECK(loop.run(0.5).inference_abandoned);
+  CHECK_THROWS_WITH_AS(loop.run(0.1), doctest::Contains("has not returned"), VlaRtError);
+  *gate = true;
+  sleep_ms(100);
+  check_safe(loop.run(0.1));
+}
+
+TEST_CASE("a plan that reaches beyond the watchdog's patience is renewed before it bites") {
+  ControlConfig config = loop_config();
+  config.controller.watchdog_s = 0.3;
+  config.inference.rate_hz = 0;
+  config.controller.executor.execution_horizon = 0;  // all rows: longer than the watchdog waits
+  ControlLoop loop(simulated(), std::make_shared<SinePolicy>(), config);
+  const RunReport report = loop.run(1.5);
+  check_safe(report);
+  CHECK(report.fault.reason == FaultReason::None);
+  CHECK(report.inference.chunks >= 4);
+}
+
 TEST_CASE("a driver error faults with the driver's own words") {
   const auto robot = std::make_shared<MailboxRobot>(kJoints);
   std::atomic<bool> over{false};

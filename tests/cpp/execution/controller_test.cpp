@@ -345,6 +345,30 @@ TEST_CASE("without a clock of its own the tick takes the measurement's, and goes
   CHECK(command.time_ns == 6 * kNsPerSecond + kTick);
 }
 
+TEST_CASE("a first state with a senseless stamp does not hold up the good ones for ever") {
+  constexpr TimeNs lowest = std::numeric_limits<TimeNs>::min(), highest = std::numeric_limits<TimeNs>::max();
+  for (const TimeNs first : {TimeNs{0}, TimeNs{4'000'000'000'000'000'000}, highest, lowest})
+    for (const TimeNs uptime : {50 * kNsPerSecond, 100'000'000 * kNsPerSecond}) {
+      CAPTURE(first);
+      CAPTURE(uptime);
+      Controller controller(controller_config(), seven_joint_limits());
+      RobotState state;
+      RobotCommand command;
+      state.num_joints = kJoints;
+      controller.reset({state.position.data(), kJoints});
+      state.time_ns = first;
+      (void)controller.tick(state, command);
+      int stale = 0;
+      for (int k = 1; k <= 200; ++k) {
+        state.time_ns = uptime + k * kTick;
+        stale += controller.tick(state, command) == Status::Stale;
+      }
+      CHECK(stale <= 100);
+      CHECK(command.status == Status::Starved);
+      CHECK(command.time_ns == state.time_ns);
+    }
+}
+
 TEST_CASE("a refused reset leaves a running controller as it was") {
   Rig rig;
   rig.tick();

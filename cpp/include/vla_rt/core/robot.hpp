@@ -3,6 +3,7 @@
 #include <string>
 
 #include "vla_rt/core/api.hpp"
+#include "vla_rt/core/claim.hpp"
 #include "vla_rt/core/observation.hpp"
 #include "vla_rt/core/robot_command.hpp"
 #include "vla_rt/core/robot_state.hpp"
@@ -19,8 +20,9 @@ enum class ReadResult : std::uint8_t {
 /// The boundary to a robot driver.
 ///
 /// Thread: `read` and `write` are called by the control thread alone, `observe` by the inference thread
-/// alone, `start` and `stop` by the thread that runs the loop, before and after both.
-class VLA_RT_API Robot {
+/// alone, `start` and `stop` by the thread that runs the loop, before and after both. A loop claims its
+/// robot for the length of a run: two would take turns at the arm.
+class VLA_RT_API Robot : public Exclusive {
  public:
   virtual ~Robot();
   [[nodiscard]] virtual int num_joints() const noexcept = 0;
