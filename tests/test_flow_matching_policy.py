@@ -95,35 +95,23 @@ def test_features_may_be_plain_tuples_and_come_back_as_specs():
 
 
 @pytest.mark.parametrize("encoder_hidden", [(16,), (16, 8), None])
-def test_encode_and_step_equal_the_published_form(encoder_hidden):
+def test_denoise_is_the_published_form(encoder_hidden):
     policy = make_policy(encoder_hidden=encoder_hidden, obs_dim=10)
     rng = np.random.default_rng(0)
     state, goal = (torch.from_numpy(rng.normal(size=(5, n)).astype("f4")) for n in (7, 3))
     x = torch.from_numpy(rng.normal(size=(5, 16, 7)).astype("f4"))
     t = torch.from_numpy(rng.uniform(size=5).astype("f4"))
     with torch.no_grad():
-        context = policy.encode(state, goal)
-        split = policy.step(x, t, context)
+        velocity = policy.denoise(x, t, state, goal)
         features = policy.encoder(torch.cat([state, goal], dim=1))
         whole = policy.trunk(policy.input_layer(torch.cat([x.flatten(1), t[:, None], features], dim=1)))
-        one_time = policy.step(x, torch.tensor(0.25), context)
-        each_time = policy.step(x, torch.full((5,), 0.25), context)
-    assert context.shape == (5, 24)
-    assert split.shape == (5, 16, 7)
-    torch.testing.assert_close(split, whole.reshape(5, 16, 7), atol=1e-5, rtol=1e-5)
+        one_time = policy.denoise(x, torch.tensor(0.25), state, goal)
+        each_time = policy.denoise(x, torch.full((5,), 0.25), state, goal)
+    assert velocity.shape == (5, 16, 7)
+    torch.testing.assert_close(velocity, whole.reshape(5, 16, 7), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(one_time, each_time)
     with pytest.raises(AssertionError):  # the time enters
-        torch.testing.assert_close(split, each_time)
-
-
-def test_step_and_encode_can_be_traced_for_other_inputs():
-    policy = make_policy().eval().requires_grad_(False)
-    observation = [(torch.rand(1, 7), torch.rand(1, 3)) for _ in range(2)]
-    inputs = [(torch.rand(1, 16, 7), torch.rand(1), policy.encode(*features)) for features in observation]
-    traced = torch.jit.trace_module(policy, {"step": inputs[0]})
-    torch.testing.assert_close(traced.step(*inputs[1]), policy.step(*inputs[1]))
-    encoder = torch.jit.trace_module(policy, {"encode": observation[0]})
-    torch.testing.assert_close(encoder.encode(*observation[1]), policy.encode(*observation[1]))
+        torch.testing.assert_close(velocity, each_time)
 
 
 @pytest.mark.parametrize("mode", ["identity", "mean_std", "min_max", "quantiles", "quantile10"])
@@ -241,9 +229,7 @@ def test_predict_equals_an_integration_in_numpy(solver, noise_at):
 
     def field(x, t):
         with torch.no_grad():
-            velocity = policy.step(
-                torch.from_numpy(x[None].astype("f4")), torch.tensor(t), policy.encode(*tensors)
-            )
+            velocity = policy.denoise(torch.from_numpy(x[None].astype("f4")), torch.tensor(t), *tensors)
         return velocity[0].numpy().astype(np.float64)
 
     sign = 1.0 if noise_at == 0 else -1.0
@@ -324,7 +310,7 @@ def test_the_loss_is_the_error_of_the_straight_line(noise_at):
         for s in policy.config.observation
     ]
     with torch.no_grad():
-        expected = (policy.step(x, t, policy.encode(*tensors)) - target).square().mean()
+        expected = (policy.denoise(x, t, *tensors) - target).square().mean()
     torch.testing.assert_close(loss.detach(), expected, rtol=1e-5, atol=1e-6)
 
 

@@ -54,11 +54,11 @@ def test_a_constant_prediction_is_what_is_sampled(solver, noise_at):
 
 
 @pytest.mark.parametrize("noise_at", [0, 1])
-def test_encode_and_step_equal_the_plain_form(noise_at):
+def test_denoise_is_the_velocity_at_the_encoded_observation(noise_at):
     policy = make_policy(noise_at=noise_at)
     observation, x, t = torch.randn(4, 5), torch.randn(4, 6, 3), torch.rand(4)
     torch.testing.assert_close(
-        policy.step(x, t, policy.encode(observation)),
+        policy.denoise(x, t, observation),
         policy.velocity(x, t, policy.observation_features(observation)),
         rtol=1e-4,
         atol=1e-4,
@@ -79,7 +79,7 @@ def test_the_loss_is_the_velocitys_times_the_remaining_time(noise_at):
     x = remaining * noise + (1 - remaining) * batch["action"]
     target = batch["action"] - noise if noise_at == 0 else noise - batch["action"]
     with torch.no_grad():
-        velocity = policy.step(x, t, policy.encode(batch["observation.state"]))
+        velocity = policy.denoise(x, t, batch["observation.state"])
         expected = ((velocity - target).square() * remaining).mean()
     torch.manual_seed(seed)
     torch.testing.assert_close(policy.loss(batch).detach(), expected, rtol=1e-4, atol=1e-5)

@@ -2,7 +2,7 @@
 // loaded; registers no type and includes nothing of torch's own Python bindings.
 #include <pybind11/pybind11.h>
 
-#include "vla_rt/backends/torch/torch_script_model.hpp"
+#include "vla_rt/backends/torch/torch_model.hpp"
 
 namespace py = pybind11;
 

@@ -22,6 +22,13 @@ Registry& registry() {
 
 }  // namespace
 
+std::vector<std::int64_t> ModelSignature::input_shape() const {
+  return input.empty() ? std::vector<std::int64_t>{horizon, action_dim} : input;
+}
+std::vector<std::int64_t> ModelSignature::output_shape() const {
+  return output.empty() ? std::vector<std::int64_t>{horizon, action_dim} : output;
+}
+
 void register_backend(const std::string& name, BackendFactory factory) {
   if (name.empty() || !factory) throw ConfigError("backend", name, "needs a name and a factory");
   Registry& r = registry();

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from vla_rt import samplers
 from vla_rt._core import Normalizer, PolicySpec
-from vla_rt.export.protocol import ExportablePolicy
-from vla_rt.export.torchscript import cpu_copy
+from vla_rt.export.network import Network
+from vla_rt.export.protocol import AnyPolicy
 
 _SAMPLERS = {
     "flow_matching": samplers.FlowMatchingSampler,
@@ -42,8 +42,8 @@ class EagerPolicy:
         spec: What its package says.
     """
 
-    def __init__(self, policy: ExportablePolicy, spec: PolicySpec) -> None:
-        self._policy = cpu_copy(policy)
+    def __init__(self, policy: AnyPolicy, spec: PolicySpec) -> None:
+        self._network = Network(policy)
         self._spec = spec
         stored = spec.to_dict()
         self._features = stored["observation"]
@@ -76,10 +76,9 @@ class EagerPolicy:
                 raw = _restored(flat, raw.shape, feature["kind"]).astype(np.float32)
             inputs.append(torch.from_numpy(raw)[None])
         with torch.inference_mode():
-            context = self._policy.encode(*inputs)
 
             def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:
-                answer = self._policy.step(torch.from_numpy(x), torch.full((1,), float(t)), context)
+                answer = self._network(torch.from_numpy(x), torch.full((1,), float(t)), *inputs)
                 result: NDArray[np.float32] = answer.numpy()
                 return result
 

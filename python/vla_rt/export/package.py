@@ -16,7 +16,7 @@ import numpy as np
 from vla_rt import _backends, _core
 from vla_rt._core import Normalizer, Policy
 from vla_rt.errors import ConfigError, FormatError, ModelError, error
-from vla_rt.export.protocol import ExportablePolicy, Feature
+from vla_rt.export.protocol import AnyPolicy, Feature
 
 #: Backends that a policy can be exported to.
 BACKENDS = ("torchscript",)
@@ -26,7 +26,7 @@ _CHECKED_SAMPLES = 4
 
 
 def export_policy(
-    policy: ExportablePolicy,
+    policy: AnyPolicy,
     path: str | os.PathLike[str],
     backends: Sequence[str] | str | None = None,
     precision: str = "float32",
@@ -60,7 +60,7 @@ def export_policy(
     """
     target = Path(path)
     _require_replaceable(target)
-    _require_parts(policy, "policy", ("config", "normalizers", "sampler_spec", "encode", "step"))
+    _require_parts(policy, "policy", ("config", "normalizers", "sampler_spec", *_network_parts(policy)))
     config_parts = ("horizon", "action_dim", "period_s", "execution_horizon", "observation")
     _require_parts(policy.config, "policy.config", config_parts)
     names = _backend_names(backends)
@@ -75,12 +75,10 @@ def export_policy(
     except OSError as cause:
         raise error(ConfigError, "path", target, f"cannot be written ({cause.strerror})") from cause
     try:
-        from vla_rt.export import torchscript
-
-        torchscript.save(policy, draft)
-        spec["files"] = {torchscript.FILE: (draft / torchscript.FILE).stat().st_size}
+        notes = _save_networks(policy, draft, names)
+        spec["files"] = {file.name: file.stat().st_size for file in sorted(draft.iterdir())}
         _write(draft, spec)
-        spec["checks"] = _verify(policy, draft, names)
+        spec["checks"] = notes | _verify(policy, draft, names)
         _write(draft, spec)
         draft.chmod(0o755)
         _put_in_place(draft, target)
@@ -106,7 +104,7 @@ def _backend_names(backends: Sequence[str] | str | None) -> tuple[str, ...]:
 
 
 def _spec(
-    policy: ExportablePolicy,
+    policy: AnyPolicy,
     normalizer: Normalizer | Mapping[str, Normalizer] | None,
     action_space: Any,
     period_s: float | None,
@@ -158,6 +156,28 @@ def _feature_kind(name: str, shape: tuple[int, ...]) -> str:
     return "image" if len(shape) == 3 and "image" in name else "state"
 
 
+def _network_parts(policy: object) -> tuple[str, ...]:
+    """The methods that hold the network, in the form that the policy chose."""
+    if hasattr(policy, "next_logits"):
+        return ("next_logits", "cache_shapes")
+    if hasattr(policy, "denoise") or not (hasattr(policy, "encode") or hasattr(policy, "step")):
+        return ("denoise",)
+    return ("encode", "step")
+
+
+def _save_networks(policy: AnyPolicy, folder: Path, backends: Sequence[str]) -> dict[str, Any]:
+    """Writes the files of the backends; returns what there is to say about them."""
+    from vla_rt.export import torchscript
+    from vla_rt.export.network import Network, capture, example_inputs
+    from vla_rt.export.stages import split
+
+    inputs = example_inputs(policy, policy.config.observation)
+    stages = split(capture(Network(policy), inputs))
+    if "torchscript" in backends:
+        torchscript.save(stages, folder)
+    return {"network_operators": stages.network_operators, "step_operators": stages.step_operators}
+
+
 def _write(folder: Path, spec: Mapping[str, Any]) -> None:
     try:
         text = json.dumps(spec, indent=2, allow_nan=False)
@@ -171,7 +191,7 @@ def _write(folder: Path, spec: Mapping[str, Any]) -> None:
     (folder / "policy.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _verify(policy: ExportablePolicy, folder: Path, backends: Sequence[str]) -> dict[str, Any]:
+def _verify(policy: AnyPolicy, folder: Path, backends: Sequence[str]) -> dict[str, Any]:
     """Largest error of the package against the eager policy over random observations and noise."""
     checks: dict[str, Any] = {
         "vla_rt": _core.__version__,

@@ -1,4 +1,4 @@
-"""What a policy must offer to be exported: two stages, normalised inside, and a description of itself."""
+"""What a policy must offer to be exported: one function, normalised inside, and a description of itself."""
 
 from __future__ import annotations
 
@@ -35,15 +35,19 @@ class ExportConfig(Protocol):
 
     @property
     def observation(self) -> tuple[Feature, ...]:
-        """Inputs of `encode` in order: (name, shape without batch, dtype)."""
+        """Features in order: (name, shape without batch, dtype)."""
 
 
-@runtime_checkable
 class ExportablePolicy(Protocol):
     """An `nn.Module` that can be exported.
 
-    `encode` holds what depends only on the observation and runs once per chunk; `step` runs at every stage of
-    the sampler. Both see normalised values; the package normalises and un-normalises around them.
+    The network is one function, `denoise`; the exporter finds out by itself what it does once at load, once
+    per chunk and at every step. It sees normalised values; the package normalises and un-normalises around
+    it.
+
+    Instead of `denoise` a policy may have the two methods `encode(*observation) -> context` and
+    `step(x, t, context)`; they are taken as `step(x, t, encode(*observation))` and split anew. A policy over
+    tokens is a `TokenPolicy`.
     """
 
     @property
@@ -61,8 +65,46 @@ class ExportablePolicy(Protocol):
         option names are those of the sampler's class in `vla_rt.samplers`.
         """
 
-    def encode(self, *observation: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Context of the normalised features, each (B, *shape), in the order of `config.observation`."""
+    def denoise(self, x: Tensor, t: Tensor, *observation: Tensor) -> Tensor:
+        """The network's answer (B, T, D) at the noisy chunk x (B, T, D) and time t (B,).
 
-    def step(self, x: Tensor, t: Tensor, context: Any) -> Tensor:
-        """The network's answer (B, T, D) at the noisy chunk x (B, T, D) and time t (B,)."""
+        `observation` holds the normalised features, each (B, *shape), in the order of `config.observation`.
+        """
+
+
+class TokenPolicy(Protocol):
+    """An `nn.Module` over action tokens, exported with caches of keys and values instead of `denoise`.
+
+    `config`, `normalizers` and `sampler_spec` are those of `ExportablePolicy`. Keys and values of the
+    observation (cross attention) need no cache: what depends on the observation alone is computed once per
+    chunk.
+    """
+
+    @property
+    def config(self) -> ExportConfig:
+        """Sizes of the policy."""
+
+    @property
+    def normalizers(self) -> Mapping[str, Normalizer]:
+        """Normaliser by feature name, and that of "action"; a feature that is missing is left alone."""
+
+    def sampler_spec(self) -> dict[str, Any]:
+        """Type (autoregressive) and every option of the sampler."""
+
+    def cache_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the caches without batch dimension, with room for every position.
+
+        They hold float32, zeros before the first token.
+        """
+
+    def next_logits(
+        self, token: Tensor, position: Tensor, caches: tuple[Tensor, ...], *observation: Tensor
+    ) -> Tensor:
+        """Logits (1, V) of the token at `position` (1,), given the one before it, `token` (1,), both int64.
+
+        Writes into `caches` in place, at `position` (`index_copy_`), and reads no later position from them.
+        """
+
+
+#: What `export_policy` takes.
+AnyPolicy: TypeAlias = "ExportablePolicy | TokenPolicy"

@@ -1,91 +1,71 @@
-"""TorchScript: one traced, frozen file with the two methods `encode` and `step`."""
+"""TorchScript: the three stages of a network traced and frozen into one file."""
 
 from __future__ import annotations
 
-import copy
-import math
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from vla_rt._core import ModelError
-from vla_rt.export.protocol import ExportablePolicy, Feature
+from vla_rt.export.stages import Stages
 
 #: Name of the file inside a package.
 FILE = "model.ts"
 
-_DTYPES = {"float32": torch.float32, "int64": torch.int64, "uint8": torch.uint8}
+_Packed: TypeAlias = "Tensor | tuple[Tensor, ...]"
 
 
-class _TwoStage(nn.Module):
-    """The two methods that are traced, and nothing else of the policy."""
+class _Traceable(nn.Module):
+    """The stages as methods: rows and context travel as a tuple, or as a tensor where there is only one."""
 
-    def __init__(self, policy: Any) -> None:
+    def __init__(self, stages: Stages) -> None:
         super().__init__()
-        self.policy = policy
+        self.prepare_graph, self.encode_graph, self.step_graph = stages.prepare, stages.encode, stages.step
 
-    def encode(self, *observation: Tensor) -> Any:
-        context = self.policy.encode(*observation)
-        return tuple(context) if isinstance(context, list) else context
+    def prepare(self, t: Tensor) -> _Packed:
+        return _packed(self.prepare_graph(t))
 
-    def step(self, x: Tensor, t: Tensor, context: Any) -> Tensor:
-        result: Tensor = self.policy.step(x, t, context)
-        return result.contiguous()
+    def encode(self, *observation: Tensor) -> _Packed:
+        return _packed(self.encode_graph(*observation))
 
-
-def cpu_copy(policy: ExportablePolicy) -> Any:
-    """A float32 copy on the CPU in evaluation mode; the policy itself stays as it is."""
-    module: Any = copy.deepcopy(policy)
-    module = module.cpu().eval()
-    for parameter in module.parameters():
-        parameter.requires_grad_(False)
-        if parameter.is_floating_point():
-            parameter.data = parameter.data.float()
-    return module
+    def step(self, x: Tensor, rows: _Packed, context: _Packed) -> Tensor:
+        answer: Tensor = self.step_graph(x, *_unpacked(rows), *_unpacked(context))
+        return answer
 
 
-def example_observation(features: tuple[Feature, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Normalised inputs of `encode` with batch 1: standard normal numbers, zeros for whole numbers."""
-    tensors = []
-    for _, shape, dtype in features:
-        if dtype == "float32":
-            tensors.append(torch.randn((1, *shape), generator=generator))
-        else:
-            tensors.append(torch.zeros((1, *shape), dtype=_DTYPES[dtype]))
-    return tuple(tensors)
+def _packed(tensors: tuple[Tensor, ...]) -> _Packed:
+    return tensors[0] if len(tensors) == 1 else tensors
 
 
-def save(policy: ExportablePolicy, folder: Path) -> None:
-    """Traces `policy` and writes `model.ts` into `folder`.
+def _unpacked(packed: _Packed) -> tuple[Tensor, ...]:
+    return packed if isinstance(packed, tuple) else (packed,)
+
+
+def trace(stages: Stages) -> torch.jit.ScriptModule:
+    """Traces the stages; the result has the methods `prepare`, `encode` and `step`.
 
     Raises:
-        ModelError: The policy cannot be traced, or answers another shape than (B, T, D).
+        ModelError: A stage cannot be traced.
     """
-    config = policy.config
-    module = _TwoStage(cpu_copy(policy)).eval()
-    generator = torch.Generator().manual_seed(0)
-    observation = example_observation(config.observation, generator)
-    x = torch.randn((1, config.horizon, config.action_dim), generator=generator)
-    t = torch.full((1,), 0.5)
+    inputs = {
+        "prepare": (stages.t,),
+        "encode": stages.observation,
+        "step": (stages.x, _packed(stages.rows), _packed(stages.context)),
+    }
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            # Tracing is the point here; the comparison with the eager policy shows what it got wrong.
             warnings.simplefilter("ignore")
-            context = module.encode(*observation)
-            answer = module.step(x, t, context)
-            if tuple(answer.shape) != tuple(x.shape):
-                raise ModelError(f"step returns {tuple(answer.shape)}: must be (B, T, D) = {tuple(x.shape)}")
-            traced = torch.jit.trace_module(  # type: ignore[no-untyped-call]
-                module, {"encode": observation, "step": (x, t, context)}, check_trace=False
-            )
-            frozen = torch.jit.freeze(traced.eval(), preserved_attrs=["encode", "step"])
-            frozen.save(str(folder / FILE))
-    except ModelError:
-        raise
+            module = _Traceable(stages).eval()
+            traced = torch.jit.trace_module(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+            frozen: torch.jit.ScriptModule = torch.jit.freeze(traced.eval(), preserved_attrs=list(inputs))
     except Exception as error:
         raise ModelError(f"the policy cannot be exported to TorchScript: {error}") from error
-    if not math.isfinite(float(answer.abs().max())):
-        raise ModelError("step returns NaN or infinity for standard normal inputs")
+    return frozen
+
+
+def save(stages: Stages, folder: Path) -> None:
+    """Traces the stages and writes `model.ts` into `folder`; raises as `trace`."""
+    trace(stages).save(str(folder / FILE))

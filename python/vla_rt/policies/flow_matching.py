@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
@@ -32,9 +31,8 @@ class FlowMatchingPolicy(nn.Module):
     the velocity follows from it (Li and He 2025, "Back to Basics: Let Denoising Generative Models Denoise"):
     a small network need not carry T*D values of noise through its hidden layers, and learns far quicker.
 
-    ``encode`` and ``step`` are what an exported package runs: the columns of the first layer that see the
-    observation are multiplied once per chunk in ``encode``, the rest once per solver step. ``velocity`` is
-    the plain form.
+    ``denoise`` is what an exported package runs; the exporter moves what the observation or the time alone
+    decides out of the solver's loop.
 
     Args:
         config: Sizes; validated here.
@@ -104,32 +102,23 @@ class FlowMatchingPolicy(nn.Module):
             "noise_at": self.config.noise_at,
         }
 
-    def encode(self, *observation: Tensor) -> Tensor:
-        """Everything that depends only on the observation.
+    def denoise(self, x: Tensor, t: Tensor, *observation: Tensor) -> Tensor:
+        """Velocity (B, T, D) of the noisy chunk ``x`` (B, T, D) at time ``t`` (B,) or scalar.
 
         Args:
+            x: Noisy chunk in normalised units.
+            t: Time between noise and action.
             observation: Normalised features in the order of ``config.observation``, each (B, *shape).
-
-        Returns:
-            Context (B, hidden): the first layer's share of the observation, bias included.
         """
-        weight = self.input_layer.weight[:, self._chunk_size + 1 :]
-        return F.linear(self.observation_features(*observation), weight, self.input_layer.bias)
-
-    def step(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
-        """Velocity of the noisy chunk ``x`` (B, T, D) at time ``t`` (B,) or scalar; (B, T, D)."""
-        weight = self.input_layer.weight
-        first = F.linear(x.flatten(1), weight[:, : self._chunk_size]) + context
-        first = first + t.reshape(-1, 1) * weight[:, self._chunk_size]
-        output = self.trunk(first).reshape(-1, self.config.horizon, self.config.action_dim)
-        return self._to_velocity(output, x, t)
+        return self.velocity(x, t, self.observation_features(*observation))
 
     def velocity(self, x: Tensor, t: Tensor, observation_features: Tensor) -> Tensor:
-        """The network as published: one concatenation; (B, T, D), (B,), (B, obs_dim) to (B, T, D)."""
+        """``denoise`` for encoded observations: (B, T, D), (B,) or scalar, (B, obs_dim) to (B, T, D)."""
         return self._to_velocity(self._output(x, t, observation_features), x, t)
 
     def _output(self, x: Tensor, t: Tensor, observation_features: Tensor) -> Tensor:
-        joined = torch.cat([x.flatten(1), t.reshape(-1, 1), observation_features], dim=1)
+        time = t.reshape(-1, 1).expand(x.shape[0], 1)
+        joined = torch.cat([x.flatten(1), time, observation_features], dim=1)
         output: Tensor = self.trunk(self.input_layer(joined))
         return output.reshape(-1, self.config.horizon, self.config.action_dim)
 
@@ -225,11 +214,11 @@ class FlowMatchingPolicy(nn.Module):
                 arrays, self.config.observation, self._feature_normalizers(), strict=True
             )
         ]
-        context = self.encode(*tensors)
+        features = self.observation_features(*tensors)
 
         def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:
             time = torch.full((1,), t, device=device)
-            return self.step(torch.from_numpy(x).to(device), time, context).cpu().numpy()
+            return self.velocity(torch.from_numpy(x).to(device), time, features).cpu().numpy()
 
         if noise is None:
             start = np.asarray(vla_rt.samplers.noise(seed, 0, 0, shape), dtype=np.float32)

@@ -64,6 +64,71 @@ TEST_CASE("a TorchScript file runs through the Model interface") {
   CHECK((out == std::array<float, 4>{6, 6, 6, 6}));
 }
 
+TEST_CASE("what depends on the time alone is computed by prepare") {
+  const ScriptFile file(R"(
+def prepare(self, t):
+    return (t * 10.0, t + 1.0)
+def encode(self, state):
+    return state.sum(dim=1)
+def step(self, x, rows: Tuple[Tensor, Tensor], context: Tensor):
+    return x * rows[0] + rows[1] + context.reshape(-1, 1, 1)
+)");
+  TorchScriptModel model(file.path, kSignature);
+  const std::array<float, 4> x{1, 2, 3, 4};
+  std::array<float, 4> out{};
+  for (const double offset : {0.0, 1.0}) {  // other times replace the rows
+    model.prepare(std::array{offset, offset + 0.5});
+    CHECK_THROWS_AS(model.step(x, 0, out), ModelError);  // and end the chunk
+    encode(model, {1, 2, 3});
+    model.step(x, 1, out);
+    const float scale = static_cast<float>(offset + 0.5) * 10, shift = static_cast<float>(offset) + 7.5F;
+    for (std::size_t i = 0; i < 4; ++i) CHECK(out[i] == x[i] * scale + shift);
+  }
+}
+
+// The k-th answer holds the tokens so far: what a network over tokens with a cache does.
+TEST_CASE("a step may change its context, and every encode begins anew") {
+  const ScriptFile file(R"(
+def encode(self, state):
+    return (state.sum(dim=1), state.new_zeros([1, 3]))
+def step(self, x, position, context: Tuple[Tensor, Tensor]):
+    cache = context[1]
+    cache.index_copy_(1, position.long(), x)
+    return cache + context[0]
+)");
+  TorchScriptModel model(file.path,
+                         {{{"observation.state", DType::Float32, {3}}}, 4, 2, /*input=*/{1}, /*output=*/{3}});
+  CHECK(model.input_size() == 1);
+  CHECK(model.output_size() == 3);
+  model.prepare(std::array{0.0, 1.0, 2.0});
+  std::array<float, 3> out{};
+  for (int chunk = 0; chunk < 3; ++chunk) {
+    encode(model, {1, 2, 3});
+    for (int k = 0; k < 3; ++k) model.step(std::array{10.0F * static_cast<float>(k + 1)}, k, out);
+    CHECK((out == std::array<float, 3>{16, 26, 36}));
+    encode(model, {0, 0, 0});
+    model.step(std::array{5.0F}, 0, out);
+    CHECK((out == std::array<float, 3>{5, 0, 0}));
+  }
+}
+
+TEST_CASE("a device that is not there is said plainly") {
+  const ScriptFile file(kSource);
+  ModelSignature signature = kSignature;
+  for (const char* device : {"cuda:99", "meta", "gpu"}) {
+    signature.device = device;
+    CHECK_THROWS_AS(TorchScriptModel(file.path, signature), ModelError);
+  }
+  signature.device = "cuda:99";
+  try {
+    const TorchScriptModel model(file.path, signature);
+  } catch (const ModelError& e) {
+    CHECK(e.name() == "device");
+    CHECK(e.value() == "cuda:99");
+    CHECK(std::string(e.what()).find('\n') == std::string::npos);
+  }
+}
+
 TEST_CASE("wrong shapes, times and order of calls are refused") {
   const ScriptFile file(kSource);
   TorchScriptModel model(file.path, kSignature);

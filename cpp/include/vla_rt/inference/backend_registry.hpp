@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -17,7 +18,12 @@ struct ModelSignature {
   std::vector<TensorSpec> observation;  ///< inputs of `encode`, in order
   int horizon = 0;                      ///< T
   int action_dim = 0;                   ///< D
-  int vocabulary = 0;                   ///< V of a network over tokens, 0 of one over chunks
+  std::vector<std::int64_t> input{};    ///< what `step` takes; empty: (T, D)
+  std::vector<std::int64_t> output{};   ///< what `step` answers; empty: (T, D)
+  std::string device = "cpu";           ///< "cpu", "cuda", "cuda:1": where the network runs
+
+  [[nodiscard]] VLA_RT_API std::vector<std::int64_t> input_shape() const;
+  [[nodiscard]] VLA_RT_API std::vector<std::int64_t> output_shape() const;
 };
 
 /// Opens the network stored in the folder of a policy package. Throws ModelError when it cannot.

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <span>
 #include <string>
 
@@ -9,15 +10,11 @@ namespace vla_rt {
 
 /// A two-stage policy network, whatever runs it: native engine, TorchScript, AOTInductor, a Python callable.
 ///
-/// `encode` sees the observation once per chunk and keeps the context inside; `step` runs K times per chunk
-/// on the noisy chunk x (T, D). What depends only on the step time is computed by `prepare`, at load.
-///
-/// A network over tokens (`vocabulary()` = V > 0) goes through the same calls: the times are the positions 0,
-/// 1, ..., N-1, x is the token before (one whole number), and the answer holds the logits (V) of the token at
-/// position k. Keys and values of the tokens before are kept inside, with room for N: after `encode`, `step`
-/// is called with k = 0, 1, ... in order.
-///
-/// Thread: one thread at a time. Real-time: no, unless a backend says otherwise.
+/// `encode` sees the observation once per chunk and keeps the context inside; `step` runs K times per chunk:
+/// on the noisy chunk x (T, D) of a diffusion, flow or direct policy, or on the token before (1) of a token
+/// policy, whose k-th step answers the logits of token k and may keep keys and values of the steps before in
+/// the context. What depends only on the step time is computed by `prepare`, at load. Thread: one thread at a
+/// time. Real-time: no, unless a backend says otherwise.
 class VLA_RT_API Model {
  public:
   virtual ~Model();
@@ -26,8 +23,9 @@ class VLA_RT_API Model {
   [[nodiscard]] virtual std::span<const TensorSpec> observation_spec() const noexcept = 0;
   [[nodiscard]] virtual int horizon() const noexcept = 0;
   [[nodiscard]] virtual int action_dim() const noexcept = 0;
-  /// V, the number of tokens that a network over tokens answers for; 0 for one over chunks.
-  [[nodiscard]] virtual int vocabulary() const noexcept { return 0; }
+  /// Numbers that `step` takes and answers: T * D each, unless the sampler wants others.
+  [[nodiscard]] virtual std::size_t input_size() const noexcept;
+  [[nodiscard]] virtual std::size_t output_size() const noexcept;
   /// "native", "torchscript", ...
   [[nodiscard]] virtual std::string backend() const = 0;
 
@@ -36,8 +34,8 @@ class VLA_RT_API Model {
   /// Normalised observation tensors in the order of `observation_spec()`. Throws ConfigError for another
   /// shape or dtype, ModelError when the backend fails.
   virtual void encode(std::span<const TensorView> observation) = 0;
-  /// out (T, D) = network(x (T, D), times[k], context); over tokens x has 1 value and out V. Throws
-  /// ModelError when the backend fails.
+  /// out (output_size) = network(x (input_size), times[k], context). Throws ModelError when the backend
+  /// fails.
   virtual void step(std::span<const float> x, int k, std::span<float> out) = 0;
 
   /// Whether `step_vjp` works.

@@ -20,12 +20,12 @@ c10::IValue outside_inference(const c10::IValue& value) {
 
 }  // namespace
 
-at::Tensor vector_jacobian(torch::jit::Method& step, const at::Tensor& x, const at::Tensor& t,
+at::Tensor vector_jacobian(torch::jit::Method& step, const at::Tensor& x, const c10::IValue& rows,
                            const c10::IValue& context, const at::Tensor& c) {
   const c10::InferenceMode graph(false);
   const c10::AutoGradMode grad(true);
   const at::Tensor leaf = x.clone().requires_grad_(true);
-  const at::Tensor v = step({leaf, t.clone(), outside_inference(context)}).toTensor();
+  const at::Tensor v = step({leaf, outside_inference(rows), outside_inference(context)}).toTensor();
   const std::vector<at::Tensor> gradient =
       torch::autograd::grad({v}, {leaf}, {c.clone()}, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
                             /*allow_unused=*/true);

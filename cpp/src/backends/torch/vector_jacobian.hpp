@@ -5,8 +5,9 @@
 
 namespace vla_rt {
 
-/// (d step(x, t, context) / d x)^T c by autograd. `context` may stem from inference mode.
-[[nodiscard]] at::Tensor vector_jacobian(torch::jit::Method& step, const at::Tensor& x, const at::Tensor& t,
-                                         const c10::IValue& context, const at::Tensor& c);
+/// (d step(x, rows, context) / d x)^T c by autograd. Rows and context may stem from inference mode.
+[[nodiscard]] at::Tensor vector_jacobian(torch::jit::Method& step, const at::Tensor& x,
+                                         const c10::IValue& rows, const c10::IValue& context,
+                                         const at::Tensor& c);
 
 }  // namespace vla_rt
