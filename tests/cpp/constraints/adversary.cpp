@@ -1,10 +1,13 @@
-// The long campaign: adversary [joint_ticks=1e9] [threads=hardware] [seed=1]. Exits 1 on any violation.
+// The long campaign (one tick in 500 of it among walls and obstacles): adversary [joint_ticks=1e9]
+// [threads=hardware] [seed=1]. Exits 1 on any violation.
 #include "constraints/adversary.hpp"
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
+
+#include "constraints/surroundings_adversary.hpp"
 
 int main(int argc, char** argv) {
   using namespace vla_rt::adversary;
@@ -24,7 +27,8 @@ int main(int argc, char** argv) {
   };
   const Attack attacks[] = {{"jerk wishes", attack_filter, 0.4},
                             {"targets", attack_enforcer, 0.4},
-                            {"search", attack_by_search, 0.2}};
+                            {"search", attack_by_search, 0.2},
+                            {"surroundings", attack_surroundings, 0.002}};
   Tally total;
   const auto begin = std::chrono::steady_clock::now();
   for (const Attack& attack : attacks) {
@@ -37,7 +41,7 @@ int main(int argc, char** argv) {
     Tally sum;
     for (const Tally& tally : tallies) sum.add(tally);
     std::printf(
-        "%-12s %14lld joint-ticks  %lld violations  worst v %.9f a %.9f j %.9f  position %.3g rad  altered "
+        "%-12s %14lld joint-ticks  %lld violations  worst v %.9f a %.9f j %.9f  nearest %.3g  altered "
         "%.1f %%\n",
         attack.name, static_cast<long long>(sum.joint_ticks), static_cast<long long>(sum.violations),
         sum.worst[0], sum.worst[1], sum.worst[2], sum.worst_position,

@@ -1,14 +1,18 @@
-// apply and stop never touch the heap. The count is per thread, so that other tests of the process do not
-// disturb it.
+// apply and stop never touch the heap and call nothing of the system. The count is per thread, so that other
+// tests of the process do not disturb it.
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <memory>
 #include <new>
 #include <vector>
 
+#include "constraints/random_arm.hpp"
+#include "instruments/syscall_trap.hpp"
 #include "vla_rt/constraints/constraint_enforcer.hpp"
+#include "vla_rt/core/errors.hpp"
 
 namespace {
 thread_local long allocations = 0;
@@ -53,3 +57,78 @@ TEST_CASE("apply, stop and the log allocate nothing, whatever the targets") {
     CHECK(enforcer.log_count() > 0);
   }
 }
+
+namespace {
+
+// A random arm among things, whose every tick is blocked: the most a tick does.
+class Cornered {
+ public:
+  explicit Cornered(std::uint64_t seed) : rng_(seed) {
+    while (!enforcer_) make();
+  }
+  bool tick() noexcept {
+    for (std::size_t j = 0; j < n_; ++j)
+      if (rng_.one_in(300))
+        target_[j] = rng_.one_in(5) ? std::numeric_limits<double>::quiet_NaN() : rng_.uniform(-9, 9);
+    enforcer_->apply({target_.data(), n_}, {}, report_);
+    if (rng_.one_in(100)) enforcer_->stop();
+    return (report_.causes[0] & 48) != 0;
+  }
+
+ private:
+  void make() {
+    const Kinematics chain = adversary::random_chain(rng_, 7);
+    n_ = 7;
+    const adversary::RandomWorld world = adversary::random_world(rng_, chain);
+    Surroundings around{world.workspaces, CollisionModel(chain, world.shapes), nullptr};
+    auto made = std::make_unique<ConstraintEnforcer>(adversary::chain_limits(rng_, chain), 1e-3,
+                                                     EnforcerOptions{}, chain, around);
+    for (int attempt = 0; attempt < 100 && !enforcer_; ++attempt) {
+      for (std::size_t j = 0; j < n_; ++j) target_[j] = rng_.uniform(-0.3, 0.3);
+      try {
+        made->reset({target_.data(), n_});
+        enforcer_ = std::move(made);
+        return;
+      } catch (const ConfigError&) {
+      }
+    }
+  }
+
+  adversary::Rng rng_;
+  std::size_t n_ = 0;
+  std::unique_ptr<ConstraintEnforcer> enforcer_;
+  JointArray target_{};
+  EnforcerReport report_;
+};
+
+}  // namespace
+
+TEST_CASE("among walls and obstacles, blocked, it allocates nothing either") {
+  Cornered arm(51);
+  const long before = allocations;
+  int blocked = 0;
+  for (int t = 0; t < 3000; ++t) blocked += arm.tick() ? 1 : 0;
+  CHECK(allocations == before);
+  CHECK(blocked > 300);
+}
+
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)  // the sanitizers make calls of their own
+TEST_CASE("the enforcer makes no system call") {
+  const auto watched = [](bool offends) {
+    return syscall_trap::exit_code_of([=] {
+      Cornered arm(52);
+      syscall_trap::arm();
+      for (int t = 0; t < 1000; ++t) arm.tick();
+      if (offends) syscall(SYS_getppid);
+      _exit(syscall_trap::kClean);
+    });
+  };
+  const int caught = watched(true);
+  if (caught == syscall_trap::kNoFilter) {
+    MESSAGE("seccomp is not available: not tested");
+    return;
+  }
+  REQUIRE(caught == syscall_trap::exit_code(SYS_getppid));  // the trap itself works
+  CHECK(watched(false) == syscall_trap::kClean);
+}
+#endif
