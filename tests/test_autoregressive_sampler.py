@@ -147,3 +147,29 @@ def test_bad_options(options: dict, field: str) -> None:
 def test_bad_batch(batch: int) -> None:
     with pytest.raises(vr.ConfigError, match="batch"):
         AutoregressiveSampler(3).sample(logits, batch=batch)
+
+
+def test_parallel_decoding_chooses_every_position_from_one_call() -> None:
+    rng = np.random.default_rng(8)
+    answer = rng.normal(size=(2, 5, V))
+    calls = []
+
+    def all_logits(tokens: np.ndarray) -> np.ndarray:
+        calls.append(tokens.shape)
+        return answer
+
+    assert np.array_equal(
+        AutoregressiveSampler(5, parallel=True).sample(all_logits, batch=2), answer.argmax(2)
+    )
+    assert calls == [(2, 0)]
+    # Drawn by the same numbers as one at a time.
+    one_by_one = AutoregressiveSampler(5, mode="sample", top_k=4).sample(
+        lambda t: answer[:, t.shape[1]], 2, seed=3
+    )
+    at_once = AutoregressiveSampler(5, mode="sample", top_k=4, parallel=True).sample(all_logits, 2, seed=3)
+    assert np.array_equal(at_once, one_by_one)
+    stop = int(answer[0, 2].argmax())
+    stopped = AutoregressiveSampler(5, stop_token=stop, parallel=True).sample(lambda t: answer[:1])
+    assert stopped.tolist() == [answer[0, :3].argmax(1).tolist()]
+    with pytest.raises(vr.ConfigError, match="shape"):
+        AutoregressiveSampler(5, parallel=True).sample(lambda t: answer[:, 0], batch=2)

@@ -28,6 +28,7 @@ SPEC = {
     "action_normalizer": {"mode": "min_max", "convention": "lerobot", "min": [0, 0], "max": [1, 2]},
     "action_space": {"type": "continuous", "lower": [0, 0], "upper": [1, 2]},
     "sampler": {"type": "flow_matching", "num_steps": 10, "solver": "euler", "noise_at": 1},
+    "tokenizer": None,
     "backends": ["native"],
     "files": {"model.safetensors": 4},
     "checks": {"torch": "2.13.0"},

@@ -30,6 +30,7 @@ __all__: list[str] = [
     "DDPMSampler",
     "DPMSolverSampler",
     "DelayEstimator",
+    "DirectSampler",
     "DiscreteActionSpace",
     "EndEffectorDeltaSpace",
     "EndEffectorPoseSpace",
@@ -919,6 +920,55 @@ class DPMSolverSampler(Sampler):
         """
     def __repr__(self) -> str: ...
 
+class DirectSampler(Sampler):
+    """
+    One evaluation of the network is the answer: regression, Gaussian and mixture heads, one-step generators.
+    """
+    def __init__(
+        self,
+        head: str = "value",
+        mode: str = "mean",
+        num_components: typing.SupportsInt | typing.SupportsIndex = 1,
+        clip_sample: bool = False,
+        clip_range: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+    ) -> None:
+        """
+        Args:
+            head: what the network answers: value, the actions (B, T, D); normal, means and standard
+                deviations (B, 2, T, D); mixture, the logit, means and standard deviations of each of M
+                possible chunks (B, M, 1 + 2 T D).
+            mode: mean, mode (of a mixture the mean of its likeliest component) or sample.
+            num_components: M of a mixture.
+            clip_sample: clamp the actions to +-clip_range.
+
+        Raises ConfigError.
+        """
+    def __repr__(self) -> str: ...
+    def sample(
+        self,
+        denoiser: collections.abc.Callable[..., typing.Any],
+        noise: numpy.typing.ArrayLike,
+        seed: typing.Any = 0,
+        guidance: typing.Any = None,
+        step_noise: typing.Any = None,
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Turns the network's answer into actions.
+
+        Args:
+            denoiser: callable (x, t) -> array of the head's shape; called once, with the noise and 0.0.
+            noise: (B, T, D), finite; gives the shape, and is what a one-step generator starts from.
+            seed: of what mode sample draws; row b of the batch is chunk b of the seed.
+            step_noise: (1, B, T, D), replaces the normal numbers that mode sample draws.
+
+        Returns:
+            (B, T, D) float32.
+
+        Raises:
+            ConfigError: a wrong shape, also of what the denoiser returns, NaN or infinity in noise.
+            ModelError: the denoiser returned NaN, infinity or a standard deviation below 0.
+        """
+
 class AutoregressiveSampler:
     """
     Draws token sequences one token at a time: position i from the tokens before it.
@@ -931,6 +981,7 @@ class AutoregressiveSampler:
         top_k: typing.SupportsInt | typing.SupportsIndex = 0,
         top_p: typing.SupportsFloat | typing.SupportsIndex = 1.0,
         stop_token: typing.SupportsInt | typing.SupportsIndex | None = None,
+        parallel: bool = False,
     ) -> None:
         """
         Args:
@@ -940,6 +991,7 @@ class AutoregressiveSampler:
             top_k: keep the k largest logits; 0 keeps all.
             top_p: keep the fewest tokens whose probabilities reach p, in (0, 1].
             stop_token: ends a sequence, which is filled up with it.
+            parallel: one call gives the logits of all positions (OpenVLA-OFT).
 
         Raises ConfigError.
         """
@@ -953,6 +1005,7 @@ class AutoregressiveSampler:
         """
         Args:
             logits: callable (tokens (B, n) int64) -> (B, V) logits of the next token; -inf forbids one.
+                With parallel, called once with tokens (B, 0), it returns (B, num_tokens, V).
             batch: B.
             seed: equal seeds give equal tokens.
 
@@ -1037,6 +1090,16 @@ class PolicySpec:
     def sampler(self) -> typing.Any:
         """
         Type and options of the sampler, a dict.
+        """
+    @property
+    def step_shapes(self) -> tuple[tuple[typing.Any, ...], tuple[typing.Any, ...]]:
+        """
+        Shapes of what the network's `step` takes and answers, without the batch dimension.
+        """
+    @property
+    def tokenizer(self) -> typing.Any:
+        """
+        The tokenizer of a token policy, a dict with `type`, or None.
         """
 
 class Policy:

@@ -60,7 +60,8 @@ Array<double> sample(Policy& policy, const py::dict& values, const py::object& s
   const auto rows = static_cast<py::ssize_t>(spec.horizon),
              columns = static_cast<py::ssize_t>(spec.action_dim);
   const Array<float> initial = noise_of(noise, "noise", {rows, columns});
-  const auto steps = static_cast<py::ssize_t>(make_sampler(spec.sampler)->timesteps().size());
+  const auto sampler = make_sampler(spec.sampler);
+  const auto steps = static_cast<py::ssize_t>(sampler ? sampler->timesteps().size() : 0);
   const Array<float> added = noise_of(step_noise, "step_noise", {steps, rows, columns});
   const NoiseSource source(seed_of(seed, "seed"));
   const auto chunk = std::make_unique<ActionChunk>();
@@ -138,6 +139,21 @@ void bind_spec(py::module_& m) {
       .def_property_readonly(
           "action_space", [](const PolicySpec& s) { return py::object(dict_of(to_json(s))["action_space"]); },
           "What the D numbers mean, a dict with `type`, or None where that was not said.")
+      .def_property_readonly(
+          "tokenizer",
+          [](const PolicySpec& s) -> py::object {
+            if (!s.tokenizer) return py::none();
+            return dict_of(to_json(*s.tokenizer));
+          },
+          "The tokenizer of a token policy, a dict with `type`, or None.")
+      .def_property_readonly(
+          "step_shapes",
+          [](const PolicySpec& s) {
+            const ModelSignature signature = signature_of(s);
+            return py::make_tuple(py::tuple(py::cast(signature.input_shape())),
+                                  py::tuple(py::cast(signature.output_shape())));
+          },
+          "Shapes of what the network's `step` takes and answers, without the batch dimension.")
       .def(
           "to_dict", [](const PolicySpec& s) { return dict_of(to_json(s)); },
           "The contents of policy.json as plain Python values.")

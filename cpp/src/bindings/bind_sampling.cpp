@@ -191,6 +191,7 @@ void bind_sampling(py::module_& m) {
            "Raises ConfigError.");
 
   bind_diffusion_samplers(m);
+  bind_direct_sampler(m);
   bind_autoregressive_sampler(m);
 }
 

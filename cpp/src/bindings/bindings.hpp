@@ -11,6 +11,7 @@ void bind_tokenization(pybind11::module_& m);
 void bind_inference(pybind11::module_& m);
 void bind_sampling(pybind11::module_& m);
 void bind_diffusion_samplers(pybind11::module_& m);      // part of bind_sampling
+void bind_direct_sampler(pybind11::module_& m);          // part of bind_sampling
 void bind_autoregressive_sampler(pybind11::module_& m);  // part of bind_sampling
 void bind_package(pybind11::module_& m);
 void bind_rt(pybind11::module_& m);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "package/feature_input.hpp"
+#include "package/token_loop.hpp"
 #include "vla_rt/action_space/normalizer.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/core/time.hpp"
@@ -56,18 +57,21 @@ std::string choose_backend(const PolicySpec& spec, const std::string& wanted) {
 }
 
 void require_fit(const PolicySpec& spec, const Model& model) {
-  const auto inputs = model.observation_spec();
-  const bool same_inputs =
-      std::ranges::equal(inputs, spec.observation, {}, {}, [](const FeatureSpec& f) { return f.tensor; });
-  if (!same_inputs || model.horizon() != spec.horizon || model.action_dim() != spec.action_dim)
+  const ModelSignature wanted = signature_of(spec);
+  const auto size = [](const std::vector<std::int64_t>& shape) {
+    return static_cast<std::size_t>(TensorSpec{"", DType::Float32, shape}.num_elements());
+  };
+  if (!std::ranges::equal(model.observation_spec(), wanted.observation) || model.horizon() != spec.horizon ||
+      model.action_dim() != spec.action_dim || model.input_size() != size(wanted.input_shape()) ||
+      model.output_size() != size(wanted.output_shape()))
     throw ConfigError("model", model.backend(),
-                      "does not have the inputs, horizon and action_dim of the spec");
+                      "does not have the inputs, horizon, action_dim and answer of the spec");
 }
 
 }  // namespace
 
 struct Policy::Impl {
-  Impl(PolicySpec s, std::unique_ptr<Model> m)
+  Impl(PolicySpec s, std::unique_ptr<Model> m, const std::filesystem::path& folder)
       : spec(std::move(s)),
         model(std::move(m)),
         backend(model->backend()),
@@ -75,16 +79,32 @@ struct Policy::Impl {
         action_normalizer(spec.action_normalizer),
         size(static_cast<std::size_t>(spec.horizon) * static_cast<std::size_t>(spec.action_dim)),
         x(size),
-        scratch(sampler->scratch_size(size)),
         actions(size),
         previous(size) {
     for (const FeatureSpec& feature : spec.observation) features.emplace_back(feature);
     for (const FeatureInput& feature : features) views.push_back(feature.view());
-    model->prepare(sampler->stage_times());
+    if (sampler) {
+      scratch.resize(sampler->scratch_size(size));
+    } else {
+      tokens = std::make_unique<TokenLoop>(spec, folder, *model);
+    }
+    model->prepare(sampler ? sampler->stage_times() : tokens->stage_times());
   }
 
   void run(const Observation& observation, const NoiseSource& source, std::span<const float> noise,
            std::span<const float> step_noise, const Continuation* continuation) {
+    if (tokens) {
+      if (!noise.empty() || !step_noise.empty() || continuation)
+        throw ConfigError(!noise.empty() ? "noise"
+                          : continuation ? "guidance"
+                                         : "step_noise",
+                          "", "must be empty for a token policy");
+      for (FeatureInput& feature : features) feature.read(observation);
+      model->encode(views);
+      tokens->run(source, actions);
+      action_normalizer.denormalize(actions, actions);
+      return;
+    }
     Guidance* const guide = continuation ? &aim(*continuation) : nullptr;
     for (FeatureInput& feature : features) feature.read(observation);
     if (noise.empty()) {
@@ -121,7 +141,8 @@ struct Policy::Impl {
   const PolicySpec spec;
   std::unique_ptr<Model> model;
   const std::string backend;
-  std::unique_ptr<const Sampler> sampler;
+  std::unique_ptr<const Sampler> sampler;  // null for a token policy
+  std::unique_ptr<TokenLoop> tokens;       // of a token policy
   Normalizer action_normalizer;
   std::size_t size;  // T * D
   std::vector<FeatureInput> features;
@@ -134,17 +155,15 @@ struct Policy::Impl {
 
 std::unique_ptr<Policy> Policy::load(const std::filesystem::path& folder, const std::string& backend) {
   PolicySpec spec = read_policy_spec(folder);
-  ModelSignature signature{{}, spec.horizon, spec.action_dim};
-  for (const FeatureSpec& feature : spec.observation) signature.observation.push_back(feature.tensor);
-  auto model = open_model(choose_backend(spec, backend), folder, signature);
-  return std::make_unique<Policy>(std::move(spec), std::move(model));
+  auto model = open_model(choose_backend(spec, backend), folder, signature_of(spec));
+  return std::make_unique<Policy>(std::move(spec), std::move(model), folder);
 }
 
-Policy::Policy(PolicySpec spec, std::unique_ptr<Model> model) {
+Policy::Policy(PolicySpec spec, std::unique_ptr<Model> model, const std::filesystem::path& folder) {
   if (!model) throw ConfigError("model", "null", "must be a model");
   spec = parse_policy_spec(to_json(spec));  // one gate for specs from files and from programs
   require_fit(spec, *model);
-  impl_ = std::make_unique<Impl>(std::move(spec), std::move(model));
+  impl_ = std::make_unique<Impl>(std::move(spec), std::move(model), folder);
 }
 
 Policy::~Policy() = default;

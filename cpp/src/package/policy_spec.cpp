@@ -102,13 +102,27 @@ void check_files(const PolicySpec& spec, const std::filesystem::path& folder) {
 
 const char* to_string(FeatureKind kind) noexcept { return kind == FeatureKind::Image ? "image" : "state"; }
 
+ModelSignature signature_of(const PolicySpec& spec) {
+  ModelSignature signature{{}, spec.horizon, spec.action_dim};
+  for (const FeatureSpec& feature : spec.observation) signature.observation.push_back(feature.tensor);
+  if (const auto* direct = std::get_if<DirectOptions>(&spec.sampler))
+    signature.output = direct->answer_shape(spec.horizon, spec.action_dim);
+  if (const auto* tokens = std::get_if<AutoregressiveSpec>(&spec.sampler)) {
+    signature.input = {1};
+    signature.output = {tokens->vocab_size};
+    if (tokens->parallel) signature.output.insert(signature.output.begin(), tokens->num_tokens);
+  }
+  return signature;
+}
+
 PolicySpec parse_policy_spec(std::string_view text) {
   const Json json = parse_json(text, kFile);
   const JsonField root(json, std::string(kFile) + "#");
   (void)root.at("schema_version").integer(PolicySpec::kSchemaVersion, PolicySpec::kSchemaVersion);
   root.require_keys({"schema_version", "kind", "horizon", "action_dim", "execution_horizon", "n_obs_steps",
                      "period_s", "precision", "observation", "action_normalizer", "action_space", "sampler",
-                     "backends", "files", "checks"});
+                     "backends", "files", "checks"},
+                    {"tokenizer"});
   PolicySpec spec;
   spec.kind = root.at("kind").text();
   spec.horizon = static_cast<int>(root.at("horizon").integer(1, kMaxHorizon));
@@ -132,7 +146,10 @@ PolicySpec parse_policy_spec(std::string_view text) {
       space.fail("has dimension " + std::to_string(d) + must_fit);
   }
   spec.sampler = read_sampler(root.at("sampler"));
+  if (root.has("tokenizer") && !root.at("tokenizer").is_null())
+    spec.tokenizer = read_tokenizer(root.at("tokenizer"));
   read_inventory(root, spec);
+  check_tokens(spec, root);
   return spec;
 }
 
@@ -178,6 +195,7 @@ std::string to_json(const PolicySpec& spec) {
                   {"action_normalizer", json_of(spec.action_normalizer)},
                   {"action_space", spec.action_space ? json_of(*spec.action_space) : Json()},
                   {"sampler", json_of(spec.sampler)},
+                  {"tokenizer", spec.tokenizer ? json_of(*spec.tokenizer) : Json()},
                   {"backends", spec.backends},
                   {"files", std::move(files)},
                   {"checks", std::move(checks)}};

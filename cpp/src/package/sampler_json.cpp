@@ -23,6 +23,13 @@ struct Maker {
   std::unique_ptr<const Sampler> operator()(const ConsistencyOptions& o) const {
     return std::make_unique<ConsistencySampler>(o);
   }
+  std::unique_ptr<const Sampler> operator()(const DirectOptions& o) const {
+    return std::make_unique<DirectSampler>(o);
+  }
+  std::unique_ptr<const Sampler> operator()(const AutoregressiveSpec& o) const {
+    o.validate();
+    return nullptr;
+  }
 };
 
 struct Writer {
@@ -70,6 +77,26 @@ struct Writer {
             {"rho", o.rho},
             {"sigma_data", o.sigma_data}};
   }
+  Json operator()(const DirectOptions& o) const {
+    return {{"type", "direct"},
+            {"head", to_string(o.head)},
+            {"mode", to_string(o.mode)},
+            {"num_components", o.num_components},
+            {"clip_sample", o.clip_sample},
+            {"clip_range", o.clip_range}};
+  }
+  Json operator()(const AutoregressiveSpec& o) const {
+    return {{"type", "autoregressive"},
+            {"num_tokens", o.num_tokens},
+            {"mode", to_string(o.mode)},
+            {"temperature", o.temperature},
+            {"top_k", o.top_k},
+            {"top_p", o.top_p},
+            {"stop_token", o.stop_token ? Json(*o.stop_token) : Json()},
+            {"parallel", o.parallel},
+            {"vocab_size", o.vocab_size},
+            {"start_token", o.start_token}};
+  }
 };
 
 /// A member of an options object; its errors carry its place.
@@ -79,6 +106,9 @@ class Reader {
 
   void read(const char* key, int& value) const {
     value = static_cast<int>(field_.at(key).integer(INT32_MIN, INT32_MAX));
+  }
+  void read(const char* key, std::int64_t& value) const {
+    value = field_.at(key).integer(INT64_MIN, INT64_MAX);
   }
   void read(const char* key, double& value) const { value = field_.at(key).number(); }
   void read(const char* key, bool& value) const { value = field_.at(key).boolean(); }
@@ -122,6 +152,28 @@ SamplerSpec read_options(const JsonField& field, const std::string& type) {
     reader.read("sigma_data", o.sigma_data);
     return o;
   }
+  if (type == "direct") {
+    DirectOptions o;
+    reader.read("head", o.head, &direct_head_from_string);
+    reader.read("mode", o.mode, &direct_choice_from_string);
+    reader.read("num_components", o.num_components);
+    reader.read("clip_sample", o.clip_sample);
+    reader.read("clip_range", o.clip_range);
+    return o;
+  }
+  if (type == "autoregressive") {
+    AutoregressiveSpec o;
+    reader.read("num_tokens", o.num_tokens);
+    reader.read("mode", o.mode, &token_choice_from_string);
+    reader.read("temperature", o.temperature);
+    reader.read("top_k", o.top_k);
+    reader.read("top_p", o.top_p);
+    if (!field.at("stop_token").is_null()) reader.read("stop_token", o.stop_token.emplace());
+    reader.read("parallel", o.parallel);
+    reader.read("vocab_size", o.vocab_size);
+    reader.read("start_token", o.start_token);
+    return o;
+  }
   if (type == "ddpm") {
     DiffusionOptions o;
     reader.common(o);
@@ -145,15 +197,34 @@ SamplerSpec read_options(const JsonField& field, const std::string& type) {
   return o;
 }
 
+constexpr int kMaxVocab = 1 << 20;
+constexpr std::int64_t kMaxLogits = 1 << 26;
+constexpr std::int64_t kMaxStartToken = 1 << 24;  // exact in float32
+
 }  // namespace
+
+void AutoregressiveSpec::validate() const {
+  AutoregressiveOptions::validate();
+  if (vocab_size < 1 || vocab_size > kMaxVocab)
+    throw ConfigError("vocab_size", std::to_string(vocab_size), "must be in 1.." + std::to_string(kMaxVocab));
+  if (start_token < 0 || start_token > kMaxStartToken)
+    throw ConfigError("start_token", std::to_string(start_token),
+                      "must be in 0.." + std::to_string(kMaxStartToken));
+  if (stop_token && *stop_token >= vocab_size)
+    throw ConfigError("stop_token", std::to_string(*stop_token),
+                      "must be below vocab_size = " + std::to_string(vocab_size));
+  if (parallel && static_cast<std::int64_t>(num_tokens) * vocab_size > kMaxLogits)
+    throw ConfigError("num_tokens", std::to_string(num_tokens),
+                      "must give at most " + std::to_string(kMaxLogits) + " logits");
+}
 
 std::unique_ptr<const Sampler> make_sampler(const SamplerSpec& spec) { return std::visit(Maker{}, spec); }
 
 Json json_of(const SamplerSpec& spec) { return std::visit(Writer{}, spec); }
 
 SamplerSpec read_sampler(const JsonField& field) {
-  const std::string type =
-      field.at("type").word({"flow_matching", "ddpm", "ddim", "dpm_solver", "consistency"});
+  const std::string type = field.at("type").word(
+      {"flow_matching", "ddpm", "ddim", "dpm_solver", "consistency", "direct", "autoregressive"});
   return placed(field, [&] {
     SamplerSpec spec = read_options(field, type);
     (void)make_sampler(spec);

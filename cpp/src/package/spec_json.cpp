@@ -98,5 +98,6 @@ ActionSpaceSpec read_action_space(const JsonField& field) {
 
 std::string to_json(const NormalizerSpec& spec) { return json_of(spec).dump(); }
 std::string to_json(const ActionSpaceSpec& spec) { return json_of(spec).dump(); }
+std::string to_json(const TokenizerSpec& spec) { return json_of(spec).dump(); }
 
 }  // namespace vla_rt

@@ -28,4 +28,10 @@ auto placed(const JsonField& field, Make&& make) {
 [[nodiscard]] Json json_of(const SamplerSpec& spec);
 [[nodiscard]] SamplerSpec read_sampler(const JsonField& field);
 
+[[nodiscard]] Json json_of(const TokenizerSpec& spec);
+[[nodiscard]] TokenizerSpec read_tokenizer(const JsonField& field);
+/// Throws FormatError when the sampler and the tokenizer of a policy do not fit each other, its horizon or
+/// its action_dim.
+void check_tokens(const PolicySpec& spec, const JsonField& root);
+
 }  // namespace vla_rt

@@ -5,7 +5,6 @@
 
 #include "sampling/enum_text.hpp"
 #include "vla_rt/core/errors.hpp"
-#include "vla_rt/sampling/philox.hpp"
 
 namespace vla_rt {
 namespace {
@@ -13,16 +12,6 @@ namespace {
 constexpr int kMaxTokens = 100'000, kMaxBatch = 65'536;
 constexpr EnumText<TokenChoice, 2> kChoices{
     {{TokenChoice::Greedy, "greedy"}, {TokenChoice::Sample, "sample"}}};
-
-constexpr std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
-constexpr std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32); }
-
-double uniform(const NoiseSource& noise, int position, int sequence) {
-  const auto words = philox4x32_10({low(noise.chunk), high(noise.chunk), static_cast<std::uint32_t>(position),
-                                    static_cast<std::uint32_t>(sequence)},
-                                   {low(noise.seed), high(noise.seed)});
-  return (static_cast<double>(words[0]) + 0.5) * 0x1p-32;
-}
 
 void require_usable(std::span<const float> logits, int position) {
   bool any = false;
@@ -69,16 +58,19 @@ int AutoregressiveSampler::sample(TokenModel& model, int batch, const NoiseSourc
   const auto rows = static_cast<std::size_t>(batch);
   workspace.tokens.assign(rows * static_cast<std::size_t>(options_.num_tokens), 0);
   workspace.stopped.assign(rows, 0);
+  const std::size_t positions = options_.parallel ? static_cast<std::size_t>(options_.num_tokens) : 1;
+  std::span<const float> logits;
   std::size_t vocabulary = 0;
   std::size_t length = 0;
   while (length < static_cast<std::size_t>(options_.num_tokens)) {
-    const auto logits =
-        model.next_logits(std::span(workspace.tokens).first(rows * length), batch, static_cast<int>(length));
-    if (vocabulary == 0) vocabulary = logits.size() / rows;
-    if (vocabulary == 0 || logits.size() != rows * vocabulary)
-      throw ModelError(
-          "logits", std::to_string(logits.size()) + " values",
-          "must be (B, V) = (" + std::to_string(batch) + ", " + std::to_string(vocabulary) + ")");
+    if (length == 0 || !options_.parallel)
+      logits = model.next_logits(std::span(workspace.tokens).first(rows * length), batch,
+                                 static_cast<int>(length));
+    if (vocabulary == 0) vocabulary = logits.size() / (rows * positions);
+    if (vocabulary == 0 || logits.size() != rows * positions * vocabulary)
+      throw ModelError("logits", std::to_string(logits.size()) + " values",
+                       "must be B x V = " + std::to_string(rows * positions) + " x " +
+                           std::to_string(vocabulary) + (options_.parallel ? " (B counts positions)" : ""));
     // (B, length) becomes (B, length + 1): from the last row on, so that nothing is overwritten before it is
     // moved.
     bool all_stopped = true;
@@ -88,9 +80,11 @@ int AutoregressiveSampler::sample(TokenModel& model, int batch, const NoiseSourc
                          tokens + row * (length + 1) + length);
       std::int64_t next = options_.stop_token.value_or(0);
       if (workspace.stopped[row] == 0) {
-        const auto own = logits.subspan(row * vocabulary, vocabulary);
+        const std::size_t position = row * positions + (options_.parallel ? length : 0);
+        const auto own = logits.subspan(position * vocabulary, vocabulary);
         require_usable(own, static_cast<int>(length));
-        next = choose(own, uniform(noise, static_cast<int>(length), static_cast<int>(row)), workspace);
+        next = choose(own, noise, static_cast<std::uint32_t>(length), static_cast<std::uint32_t>(row),
+                      workspace);
         if (next == options_.stop_token) workspace.stopped[row] = 1;
       }
       tokens[row * (length + 1) + length] = next;
@@ -103,18 +97,23 @@ int AutoregressiveSampler::sample(TokenModel& model, int batch, const NoiseSourc
   return static_cast<int>(length);
 }
 
-std::int64_t AutoregressiveSampler::choose(std::span<const float> logits, double uniform_number,
+std::int64_t AutoregressiveSampler::choose(std::span<const float> logits, const NoiseSource& noise,
+                                           std::uint32_t position, std::uint32_t row,
                                            Workspace& workspace) const {
   if (options_.mode == TokenChoice::Greedy) return std::ranges::max_element(logits) - logits.begin();
   auto& ranked = workspace.ranked;
   ranked.clear();
   for (std::size_t i = 0; i < logits.size(); ++i)
-    ranked.emplace_back(static_cast<double>(logits[i]), static_cast<std::int32_t>(i));
-  std::ranges::sort(ranked, [](const auto& a, const auto& b) {
+    if (logits[i] != -INFINITY)
+      ranked.emplace_back(static_cast<double>(logits[i]), static_cast<std::int32_t>(i));
+  const auto likelier = [](const auto& a, const auto& b) {
     return a.first != b.first ? a.first > b.first : a.second < b.second;
-  });
-  if (options_.top_k > 0 && static_cast<std::size_t>(options_.top_k) < ranked.size())
+  };
+  if (options_.top_k > 0 && static_cast<std::size_t>(options_.top_k) < ranked.size()) {
+    std::ranges::nth_element(ranked, ranked.begin() + options_.top_k, likelier);
     ranked.resize(static_cast<std::size_t>(options_.top_k));
+  }
+  std::ranges::sort(ranked, likelier);
   const double largest = ranked.front().first;
   double total = 0;
   for (auto& [weight, token] : ranked) total += weight = std::exp((weight - largest) / options_.temperature);
@@ -125,8 +124,8 @@ std::int64_t AutoregressiveSampler::choose(std::span<const float> logits, double
     mass = 0;
     for (kept = 0; kept < ranked.size() && mass < options_.top_p * total; ++kept) mass += ranked[kept].first;
   }
-  while (ranked[kept - 1].first == 0) --kept;  // forbidden tokens; the largest weight is 1
-  double remaining = uniform_number * mass;
+  while (ranked[kept - 1].first == 0) --kept;  // too unlikely for a double; the largest weight is 1
+  double remaining = uniform_at(noise, position, row) * mass;
   for (std::size_t i = 0; i < kept; ++i) {
     remaining -= ranked[i].first;
     if (remaining < 0) return ranked[i].second;

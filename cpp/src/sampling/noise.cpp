@@ -18,6 +18,11 @@ double uniform(std::uint32_t word) { return (static_cast<double>(word) + 0.5) * 
 
 }  // namespace
 
+double uniform_at(const NoiseSource& source, std::uint32_t step, std::uint32_t block) noexcept {
+  return uniform(philox4x32_10({low(source.chunk), high(source.chunk), step, block},
+                               {low(source.seed), high(source.seed)})[0]);
+}
+
 void fill_noise(const NoiseSource& source, std::uint32_t step, std::span<float> out) noexcept {
   const std::array<std::uint32_t, 2> key{low(source.seed), high(source.seed)};
   for (std::size_t begin = 0; begin < out.size(); begin += 4) {

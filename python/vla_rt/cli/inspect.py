@@ -90,6 +90,11 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "acts in", _space(spec["action_space"]) + ", " + _statistics(spec["action_normalizer"])
     options = ", ".join(f"{key} {value}" for key, value in spec["sampler"].items() if key != "type")
     yield "sampler", f"{spec['sampler']['type']}: {options}"
+    if (tokenizer := spec["tokenizer"]) is not None:
+        options = ", ".join(
+            f"{key} {value}" for key, value in tokenizer.items() if key not in ("type", "edges")
+        )
+        yield "tokenizer", tokenizer["type"] + (f": {options}" if options else "")
     for name in spec["backends"]:
         yield "network", f"{name}, {'can' if name in result['runnable'] else 'cannot'} run here"
     for name, size in spec["files"].items():

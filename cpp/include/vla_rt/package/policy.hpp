@@ -16,7 +16,8 @@ namespace vla_rt {
 
 /// A policy package ready to act: raw observation in, raw action chunk out; normalised inside.
 ///
-/// Real-time: no (what the backend does); apart from the backend, `sample` allocates nothing.
+/// Real-time: no (what the backend does); apart from the backend and FAST's decoding, `sample` allocates
+/// nothing.
 /// Thread: any; calls from several threads take turns.
 class VLA_RT_API Policy {
  public:
@@ -26,9 +27,9 @@ class VLA_RT_API Policy {
   [[nodiscard]] static std::unique_ptr<Policy> load(const std::filesystem::path& folder,
                                                     const std::string& backend = "");
 
-  /// A policy over a network of the caller's own. Throws FormatError for a spec that no package may hold,
-  /// ConfigError when the network does not fit it.
-  Policy(PolicySpec spec, std::unique_ptr<Model> model);
+  /// A policy over a network of the caller's own; `folder` holds the files of a tokenizer that has some.
+  /// Throws FormatError for a spec that no package may hold, ConfigError when the network does not fit it.
+  Policy(PolicySpec spec, std::unique_ptr<Model> model, const std::filesystem::path& folder = {});
   ~Policy();
   Policy(const Policy&) = delete;
   Policy& operator=(const Policy&) = delete;
@@ -43,10 +44,11 @@ class VLA_RT_API Policy {
   ///
   /// `source` (a seed, a chunk counter) gives the noise; `noise` (T*D, normalised units) replaces the initial
   /// one, `step_noise` (K*T*D) what a stochastic sampler adds; both may be empty. `continuation` makes the
-  /// chunk continue a previous one, given raw and with one batch element.
+  /// chunk continue a previous one, given raw and with one batch element. A token policy takes none of the
+  /// three.
   /// Throws ConfigError naming feature and index for a feature that is missing, has another shape or type, or
-  /// holds NaN or infinity, or a continuation that does not fit; ModelError when the network fails or answers
-  /// NaN. `chunk` is untouched then.
+  /// holds NaN or infinity, or a continuation that does not fit; ModelError when the network fails, answers
+  /// NaN, or tokens that spell no chunk. `chunk` is untouched then.
   void sample(const Observation& observation, const NoiseSource& source, ActionChunk& chunk,
               std::span<const float> noise = {}, std::span<const float> step_noise = {},
               const Continuation* continuation = nullptr);

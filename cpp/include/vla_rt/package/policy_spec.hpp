@@ -13,8 +13,12 @@
 #include "vla_rt/action_space/normalizer_spec.hpp"
 #include "vla_rt/core/api.hpp"
 #include "vla_rt/core/tensor.hpp"
+#include "vla_rt/inference/backend_registry.hpp"
+#include "vla_rt/package/tokenizer_spec.hpp"
+#include "vla_rt/sampling/autoregressive_sampler.hpp"
 #include "vla_rt/sampling/consistency_sampler.hpp"
 #include "vla_rt/sampling/ddim_sampler.hpp"
+#include "vla_rt/sampling/direct_sampler.hpp"
 #include "vla_rt/sampling/dpm_solver_sampler.hpp"
 #include "vla_rt/sampling/flow_matching_sampler.hpp"
 #include "vla_rt/sampling/sampler.hpp"
@@ -40,11 +44,22 @@ struct FeatureSpec {
   [[nodiscard]] bool operator==(const FeatureSpec&) const = default;
 };
 
+/// Options of the AutoregressiveSampler of a token policy, with what its network takes and answers.
+struct VLA_RT_API AutoregressiveSpec : AutoregressiveOptions {
+  int vocab_size = 0;            ///< V, logits of one token, 1..2^20
+  std::int64_t start_token = 0;  ///< what the network takes before the first token, 0..2^24
+
+  [[nodiscard]] bool operator==(const AutoregressiveSpec&) const = default;
+  /// Throws ConfigError naming the field.
+  void validate() const;
+};
+
 /// Options of the sampler that turns a policy's network into actions; plain DiffusionOptions are those of
 /// DDPM.
-using SamplerSpec =
-    std::variant<FlowMatchingOptions, DiffusionOptions, DDIMOptions, DPMSolverOptions, ConsistencyOptions>;
-/// Throws ConfigError for options out of their bounds.
+using SamplerSpec = std::variant<FlowMatchingOptions, DiffusionOptions, DDIMOptions, DPMSolverOptions,
+                                 ConsistencyOptions, DirectOptions, AutoregressiveSpec>;
+/// Null for an AutoregressiveSpec, whose sampler draws tokens. Throws ConfigError for options out of their
+/// bounds.
 [[nodiscard]] VLA_RT_API std::unique_ptr<const Sampler> make_sampler(const SamplerSpec& spec);
 
 /// Everything a policy package says about itself: the contents of its `policy.json`.
@@ -62,6 +77,7 @@ struct PolicySpec {
   NormalizerSpec action_normalizer;             ///< D statistics
   std::optional<ActionSpaceSpec> action_space;  ///< what the D numbers mean, where that was said
   SamplerSpec sampler;
+  std::optional<TokenizerSpec> tokenizer;                           ///< where the sampler draws tokens
   std::vector<std::string> backends;                                ///< that the package has a network for
   std::map<std::string, std::int64_t> files;                        ///< name -> bytes, beside policy.json
   std::map<std::string, std::variant<double, std::string>> checks;  ///< what was verified at export
@@ -69,10 +85,13 @@ struct PolicySpec {
   [[nodiscard]] bool operator==(const PolicySpec&) const = default;
 };
 
+/// The shapes that a network of this policy has.
+[[nodiscard]] VLA_RT_API ModelSignature signature_of(const PolicySpec& spec);
+
 /// Reads the text of a `policy.json`, whoever wrote it: every field is required, checked and bounded.
 /// Throws FormatError naming the field as a JSON pointer ("policy.json#/observation/0/shape/1") for text that
 /// is not JSON, a missing, unknown or repeated field, a wrong type, a number out of its bounds, or another
-/// schema version.
+/// schema version. `tokenizer` may be missing, which is null.
 [[nodiscard]] VLA_RT_API PolicySpec parse_policy_spec(std::string_view text);
 
 /// Reads `folder/policy.json` and checks that the files it lists are there in the size it says.
@@ -84,5 +103,6 @@ struct PolicySpec {
 /// The parts that an exporter fills in: objects as `policy.json` holds them.
 [[nodiscard]] VLA_RT_API std::string to_json(const NormalizerSpec& spec);
 [[nodiscard]] VLA_RT_API std::string to_json(const ActionSpaceSpec& spec);
+[[nodiscard]] VLA_RT_API std::string to_json(const TokenizerSpec& spec);
 
 }  // namespace vla_rt

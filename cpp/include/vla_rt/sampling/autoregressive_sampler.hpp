@@ -17,7 +17,8 @@ class VLA_RT_API TokenModel {
   virtual ~TokenModel();
   /// Logits (B, V) of the next token of B sequences of `length` tokens, given as (B, length) row-major; the
   /// memory is the model's own until the next call. V must not change within one sample; -inf forbids a
-  /// token.
+  /// token. For parallel decoding it is called once, with length 0, and answers (B, n, V): the logits of all
+  /// positions.
   virtual std::span<const float> next_logits(std::span<const std::int64_t> tokens, int batch, int length) = 0;
 };
 
@@ -38,17 +39,18 @@ struct VLA_RT_API AutoregressiveOptions {
   int top_k = 0;           ///< keep the k largest logits; 0 keeps all
   double top_p = 1;        ///< keep the fewest tokens whose probabilities reach p, in (0, 1]
   std::optional<std::int64_t> stop_token{};  ///< >= 0; ends a sequence, which is filled up with it
+  bool parallel = false;  ///< one evaluation gives the logits of all positions (OpenVLA-OFT)
 
   [[nodiscard]] bool operator==(const AutoregressiveOptions&) const = default;
   /// Throws ConfigError naming the field.
   void validate() const;
 };
 
-/// Draws token sequences one token at a time: position i from the tokens before it.
+/// Draws token sequences one token at a time: position i from the tokens before it; or, with `parallel`,
+/// every position from one evaluation.
 ///
-/// Random numbers are Philox words: key = seed, counter = (chunk, step = position, block = sequence), first
-/// word. Real-time: no (the model); allocates only to grow `Workspace`. Thread: immutable; any number of
-/// threads.
+/// Random numbers are `uniform_at(noise, step = position, block = sequence)`. Real-time: no (the model);
+/// allocates only to grow `Workspace`. Thread: immutable; any number of threads.
 class VLA_RT_API AutoregressiveSampler {
  public:
   /// Memory kept between calls.
@@ -69,8 +71,8 @@ class VLA_RT_API AutoregressiveSampler {
                            Workspace& workspace) const;
 
  private:
-  [[nodiscard]] std::int64_t choose(std::span<const float> logits, double uniform,
-                                    Workspace& workspace) const;
+  [[nodiscard]] std::int64_t choose(std::span<const float> logits, const NoiseSource& noise,
+                                    std::uint32_t position, std::uint32_t row, Workspace& workspace) const;
 
   AutoregressiveOptions options_;
 };

@@ -24,4 +24,9 @@ struct NoiseSource {
 /// no allocation, does not throw. Thread: any.
 VLA_RT_API void fill_noise(const NoiseSource& source, std::uint32_t step, std::span<float> out) noexcept;
 
+/// A number in (0, 1): u of the first word of one block of that stream. For choices, which take one number
+/// each. Real-time: no allocation, does not throw. Thread: any.
+[[nodiscard]] VLA_RT_API double uniform_at(const NoiseSource& source, std::uint32_t step,
+                                           std::uint32_t block) noexcept;
+
 }  // namespace vla_rt
