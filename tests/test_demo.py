@@ -44,7 +44,8 @@ def preparation(cache):
 
 @pytest.fixture(scope="module")
 def result(preparation):
-    return run_policy(preparation.package, preparation.goals, SafeRunConfig(duration_s=1.5, seed=3))
+    policy = vr.load_policy(preparation.package)
+    return run_policy(policy, preparation.goals, SafeRunConfig(duration_s=1.5, seed=3))
 
 
 def test_the_key_depends_on_everything_that_shapes_the_package(tmp_path):
@@ -216,7 +217,7 @@ def test_a_run_keeps_the_limits_whatever_the_policy_says(result):
 def test_a_goal_that_was_shown_in_training_is_an_error(preparation, result):
     shown = np.array([goal for _, goal in result.shown])
     with pytest.raises(vr.ModelError, match=r"goals.*shown in training"):
-        run_policy(preparation.package, shown, SafeRunConfig(duration_s=0.2, seed=3))
+        run_policy(vr.load_policy(preparation.package), shown, SafeRunConfig(duration_s=0.2, seed=3))
 
 
 def test_the_picture(result, tmp_path):

@@ -178,6 +178,23 @@ def test_version_and_no_words(capsys):
     assert main.main([]) == 2
 
 
+def test_a_result_harms_neither_links_nor_devices(tmp_path):
+    target, link, pipe = tmp_path / "target.json", tmp_path / "link.json", tmp_path / "pipe"
+    target.write_text("old")
+    link.symlink_to(target)
+    result.require_writable(link)
+    result.write_json(link, {"a": 1})
+    assert link.is_symlink()
+    assert json.loads(target.read_text()) == {"a": 1}
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True)
+    result.require_writable(pipe)
+    result.write_json(pipe, {"a": 2})
+    assert json.loads(reader.communicate(timeout=10)[0]) == {"a": 2}
+    assert pipe.is_fifo()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["link.json", "pipe", "target.json"]
+
+
 def test_results_are_strict_json(tmp_path):
     import numpy as np
 

@@ -249,6 +249,39 @@ def test_ctrl_c_ends_in_the_certified_stop_and_a_report() -> None:
     assert report["duration_s"] < 30
 
 
+def test_a_second_ctrl_c_does_not_cost_the_report() -> None:
+    process = program(60)
+    assert process.stdout is not None
+    for _ in range(3):
+        assert process.stdout.readline() == "asked\n"
+    for _ in range(3):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.02)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    report = json.loads(output.splitlines()[-1])
+    assert report["interrupted"]
+    assert report["limit_violations"] == 0
+
+
+def test_the_end_of_the_process_stops_a_run_in_a_daemon_thread(tmp_path: Path) -> None:
+    in_a_thread = """
+def run():
+    core = loop._core.run(60)
+    open({told!r}, "w").write(json.dumps(core.to_dict()))
+threading.Thread(target=run, daemon=True).start()
+time.sleep(0.5)
+sys.exit(0)
+"""
+    told = tmp_path / "report.json"
+    text = textwrap.dedent(PROGRAM).format(duration=60, trouble="pass", end="")
+    assert "report = loop.run(60)" in text
+    text = text.replace("report = loop.run(60)", in_a_thread.format(told=str(told)))
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("trouble", "end"),
     [

@@ -68,10 +68,19 @@ def open_torch() -> None:
     try:
         importlib.import_module("vla_rt._torch")
     except ImportError as cause:
+        if _was_interrupted(cause):
+            raise KeyboardInterrupt from cause
         raise ModelError(
             f"The torchscript backend was built against torch {_core.TORCH_VERSION} and cannot be opened "
             f"beside torch {_installed_torch()}: {cause}; rebuild vla_rt from source with VLA_RT_TORCH=1."
         ) from cause
+
+
+def _was_interrupted(failure: BaseException | None) -> bool:
+    """Whether a Ctrl-C is behind an import that failed: pybind11 turns one into an ImportError."""
+    while failure is not None and not isinstance(failure, KeyboardInterrupt):
+        failure = failure.__cause__ or failure.__context__
+    return failure is not None
 
 
 def _installed_torch() -> str | None:

@@ -2303,6 +2303,11 @@ class SimulatedRobot(Robot):
         """
         The limits it was made with.
         """
+    @property
+    def period_s(self) -> float:
+        """
+        Motion per command [s].
+        """
 
 class ChunkSource:
     """

@@ -11,8 +11,10 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vla_rt import _core
-from vla_rt._core import JointLimits
+from vla_rt._core import MAX_ACTION_DIM, JointLimits
 from vla_rt.errors import ConfigError, error, require
 
 __all__ = ["ControlConfig"]
@@ -22,6 +24,8 @@ _WORDS = ("mode", "interpolation", "merge", "on_starvation", "realtime")
 _INTEGERS = ("execution_horizon", "priority", "cpu", "seed")
 _FLAGS = ("path_preserving", "lock_memory")
 _SEQUENCES = ("merge_weights", "discrete_dims")
+#: Fields whose None switches a check off, with their largest value.
+_MOST = {"watchdog_s": 1e6, "max_following_error": 1e6, "plan_timeout_s": 1e6, "inference_rate_hz": 1e4}
 #: Fields whose None means that the robot or the policy says it, or that a check is off.
 _OPTIONAL = (
     "execution_horizon",
@@ -134,11 +138,15 @@ class ControlConfig:
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name))
         require(self.seed >= 0, "seed", self.seed, "must be >= 0")
-        off_or = {name: _off(name, getattr(self, name)) for name in ("watchdog_s", "max_following_error")}
+        off_or = {name: _off(name, getattr(self, name)) for name in _MOST}
         period = self.chunk_period_s if self.chunk_period_s is not None else chunk_period_s
         if period is not None:
-            require(0 < period <= 60, "chunk_period_s", period, "must be in (0, 60] s")
-        open_or = {name: _off(name, getattr(self, name)) for name in ("plan_timeout_s", "inference_rate_hz")}
+            _check_type("chunk_period_s", period)
+            require(1e-6 <= period <= 60, "chunk_period_s", period, "must be in [1e-6, 60] s")
+        _check_type("execution_horizon", execution_horizon)
+        for dim in self.discrete_dims:
+            whole = isinstance(dim, (int, np.integer)) and 0 <= dim < MAX_ACTION_DIM
+            require(whole, "discrete_dims", dim, f"must be whole numbers in 0..{MAX_ACTION_DIM - 1}")
         return _core.ControlConfig(
             period_s=self.period_s,
             chunk_period_s=period if period is not None else 0.05,
@@ -164,7 +172,6 @@ class ControlConfig:
             first_state_timeout_s=self.first_state_timeout_s,
             trace_s=self.trace_s,
             **off_or,
-            **open_or,
         )
 
     @classmethod
@@ -174,6 +181,8 @@ class ControlConfig:
         Raises:
             ConfigError: An unknown field (the nearest known one is named) or a value outside its bounds.
         """
+        given = type(values).__name__
+        require(isinstance(values, Mapping), "values", given, "must be a mapping of field names")
         known = [field.name for field in fields(cls)]
         _refuse_unknown(values, known, "")
         chosen = dict(values)
@@ -220,7 +229,8 @@ def _check_type(name: str, value: object) -> None:
             "must be a sequence of numbers",
         )
     elif name in _INTEGERS:
-        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+        number = int(value) if isinstance(value, (int, np.integer)) else 2**31
+        whole = not isinstance(value, bool) and abs(number) < 2**31
         require(whole, name, value, "must be an integer")
     else:
         require(isinstance(value, Real) and not isinstance(value, bool), name, value, "must be a number")
@@ -230,7 +240,8 @@ def _off(name: str, value: float | None) -> float:
     """None is off, which the core spells 0; so that 0 itself is no silent way to switch a check off."""
     if value is None:
         return 0.0
-    require(value > 0, name, value, "must be > 0, or None")
+    most = _MOST[name]
+    require(0 < value <= most, name, value, f"must be > 0 and at most {most:.0f}, or None")
     return value
 
 
@@ -252,11 +263,18 @@ def _limits_from_dict(values: Mapping[str, Any]) -> JointLimits:
     return JointLimits(*(values[name] for name in _LIMIT_FIELDS))
 
 
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    for key in values:
+        require(sum(key == other for other, _ in pairs) == 1, key, "", "occurs twice")
+    return values
+
+
 def _parse(file: Path) -> Any:
-    text = file.read_text(encoding="utf-8")
     try:
+        text = file.read_text(encoding="utf-8")
         if file.suffix == ".json":
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=_without_repeats)
         if file.suffix == ".toml":
             if sys.version_info < (3, 11):
                 raise error(ConfigError, str(file), "", "reading TOML takes Python 3.11 or later; use JSON")

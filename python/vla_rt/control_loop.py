@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import isclose
+from numbers import Real
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
 from vla_rt import _core
 from vla_rt.control_config import ControlConfig
-from vla_rt.errors import ConfigError, error
+from vla_rt.errors import ConfigError, error, require
 
 __all__ = ["ControlLoop", "RunReport"]
 
@@ -102,6 +104,10 @@ class ControlLoop:
         limits = getattr(robot, "limits", None)
         if config.limits is None and limits is None:
             raise error(ConfigError, "limits", "None", "must be given: this robot has none of its own")
+        period_s = getattr(robot, "period_s", config.period_s)
+        if not isclose(period_s, config.period_s, rel_tol=1e-9):
+            bound = f"must be the period of the simulated robot, {period_s:g} s"
+            raise error(ConfigError, "period_s", config.period_s, bound)
         core = config.to_core(limits, _known_to(policy, "period_s"), _known_to(policy, "execution_horizon"))
         self._source = _source_of(policy, core.chunk_period_s, config.seed)
         self._config = config
@@ -122,6 +128,9 @@ class ControlLoop:
             RealtimeError: A privilege that was enforced is refused.
             VlaRtError: The robot posts no first state in time.
         """
+        given: object = duration_s
+        is_number = isinstance(given, Real) and not isinstance(given, bool)
+        require(is_number, "duration_s", duration_s, "must be a number in (0, 1e6] s")
         report = self._core.run(duration_s)
         return RunReport(**report.to_dict(), trace=report.trace())
 

@@ -6,7 +6,7 @@ import os
 
 from vla_rt import _backends
 from vla_rt._core import Policy, read_policy_spec
-from vla_rt.errors import ModelError, error
+from vla_rt.errors import ModelError, error, require
 
 
 def load_policy(path: str | os.PathLike[str], backend: str | None = None) -> Policy:
@@ -26,6 +26,7 @@ def load_policy(path: str | os.PathLike[str], backend: str | None = None) -> Pol
         FormatError: Not a policy package, or one that is damaged; the field is named.
         ModelError: The backend is not part of this installation or of the package; the message says why.
     """
+    require(isinstance(path, str | os.PathLike), "path", path, "must be the folder of a policy package")
     spec = read_policy_spec(path)
     if backend is None:
         choices = [name for name in _backends.PREFERRED if name in spec.backends]

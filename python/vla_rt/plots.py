@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vla_rt._files import write_whole
 from vla_rt.errors import ConfigError, error
 
 if TYPE_CHECKING:
@@ -259,11 +260,8 @@ def _style() -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """Writes the picture beside its place and moves it there."""
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    kind = path.suffix.removeprefix(".").lower() or "png"
     try:
-        figure.savefig(partial, dpi=130)
-        partial.replace(path)
+        write_whole(path, lambda file: figure.savefig(file, dpi=130, format=kind))
     except (OSError, ValueError) as cause:
-        partial.unlink(missing_ok=True)
         raise error(ConfigError, "path", path, f"cannot be written: {cause}") from cause

@@ -103,21 +103,28 @@ const char* push(Controller& controller, const ArrayLike& chunk, double start_ti
   return to_string(controller.push(*filled));
 }
 
-// A Ctrl-C ends the run and is the report's to tell; what any other signal handler raises goes on after the
-// stop.
+// Whether a signal handler raised: a Ctrl-C is the report's to tell, anything else is kept for later.
+bool interrupted(std::optional<py::error_already_set>& raised) {
+  if (PyErr_CheckSignals() == 0) return false;
+  py::error_already_set error;
+  if (!error.matches(PyExc_KeyboardInterrupt)) raised.emplace(error);
+  return true;
+}
+
+// A Ctrl-C ends the run, however often it comes; what any other signal handler raises goes on after the stop.
 std::unique_ptr<RunReport> run(ControlLoop& loop, double duration_s) {
   std::optional<py::error_already_set> raised;
   auto report = std::make_unique<RunReport>();
   {
-    const py::gil_scoped_release release;
+    const RunUntilExit until_exit([&loop] { loop.request_stop(); });
+    const WithoutGil without_gil;
     *report = loop.run(duration_s, [&raised] {
-      const py::gil_scoped_acquire gil;
-      if (PyErr_CheckSignals() == 0) return false;
-      py::error_already_set error;
-      if (!error.matches(PyExc_KeyboardInterrupt)) raised.emplace(error);
-      return true;
+      if (python_is_ending.load()) return true;
+      const WorkerGil gil;
+      return interrupted(raised);
     });
   }
+  while (interrupted(raised)) report->interrupted = true;
   if (raised) throw py::error_already_set(*raised);
   return report;
 }

@@ -169,6 +169,9 @@ Raises:
            py::arg("limits"), py::arg("position"), py::arg("natural_frequency_hz") = 20.0,
            py::arg("damping_ratio") = 1.0, py::arg("period_s") = 0.001)
       .def_property_readonly("limits", &SimulatedRobot::limits, "The limits it was made with.")
+      .def_property_readonly(
+          "period_s", [](const SimulatedRobot& robot) { return to_seconds(robot.period_ns()); },
+          "Motion per command [s].")
       .def(
           "post_feature",
           [](SimulatedRobot& robot, const std::string& name, const ArrayLike& value) {

@@ -4,13 +4,18 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <exception>
+#include <functional>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "vla_rt/core/errors.hpp"
 
-// Python in threads that Python neither started nor waits for (the inference worker).
+// Python in threads that Python does not wait for: the inference worker, and a run in a daemon thread.
 //
 // At its end CPython ends every foreign thread that asks for the GIL by pthread_exit (until 3.13; later
 // versions park it), which unwinds through C++ frames that drop Python references without the GIL, or through
@@ -36,9 +41,49 @@ auto park_at_exit(Call&& call) {
   }
 }
 
+/// Work that the interpreter's exit asks to stop and waits for: an arm does not stop by its process ending.
+class RunUntilExit {
+ public:
+  /// `stop` asks for the end; any thread.
+  explicit RunUntilExit(std::function<void()> stop) {
+    const std::scoped_lock lock(runs().mutex);
+    here_ = runs().stops.insert(runs().stops.end(), std::move(stop));
+  }
+  ~RunUntilExit() {
+    const std::scoped_lock lock(runs().mutex);
+    runs().stops.erase(here_);
+    runs().ended.notify_all();
+  }
+  RunUntilExit(const RunUntilExit&) = delete;
+  RunUntilExit& operator=(const RunUntilExit&) = delete;
+
+  /// Without the GIL.
+  static void stop_all(std::chrono::seconds patience) {
+    std::unique_lock lock(runs().mutex);
+    for (const auto& stop : runs().stops) stop();
+    runs().ended.wait_for(lock, patience, [] { return runs().stops.empty(); });
+  }
+
+ private:
+  struct Runs {
+    std::mutex mutex;
+    std::condition_variable ended;
+    std::list<std::function<void()>> stops;
+  };
+  static Runs& runs() {
+    static auto* all = new Runs();  // never destroyed: a parked thread may still be in it
+    return *all;
+  }
+  std::list<std::function<void()>>::iterator here_;
+};
+
 /// From the interpreter's exit on, no thread enters Python through this file. Once, by the module.
 inline void watch_for_exit() {
   const auto ending = pybind11::cpp_function([] {
+    {
+      const pybind11::gil_scoped_release release;
+      RunUntilExit::stop_all(std::chrono::seconds(10));
+    }
     python_is_ending.store(true);
     // Libraries below a policy may let the GIL go in a noexcept destructor: the unwinding then ends here.
     static std::terminate_handler previous = std::get_terminate();
@@ -67,6 +112,20 @@ class WorkerGil {
 
  private:
   PyGILState_STATE state_;
+};
+
+/// Lets the GIL go in a thread of Python's.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()) {}
+  ~WithoutGil() {
+    park_at_exit([this] { PyEval_RestoreThread(state_); });
+  }
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+
+ private:
+  PyThreadState* state_;
 };
 
 /// callable(argument), under a WorkerGil; throws pybind11::error_already_set.

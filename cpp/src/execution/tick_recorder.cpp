@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <new>
 
 namespace vla_rt {
 namespace {
@@ -72,15 +73,32 @@ void TickRecorder::take(const TickRecord& record) {
   if (capacity_ == 0) return;
   const std::size_t width = kNumSignals * static_cast<std::size_t>(record.num_joints);
   if (rows_.rows() < capacity_) {
-    rows_.time_ns.push_back(record.time_ns);
-    rows_.wakeup_ns.push_back(record.wakeup_ns);
-    rows_.compute_ns.push_back(record.compute_ns);
-    rows_.status.push_back(record.status);
-    rows_.chunk_sequence.push_back(record.chunk_sequence);
-    rows_.values.insert(rows_.values.end(), record.values.begin(),
-                        record.values.begin() + static_cast<std::ptrdiff_t>(width));
+    try {
+      append(record, width);
+    } catch (const std::bad_alloc&) {  // the arm moves on: from here on the newest of what there was room for
+      capacity_ = rows_.values.size() / width;
+      rows_.time_ns.resize(capacity_);
+      rows_.wakeup_ns.resize(capacity_);
+      rows_.compute_ns.resize(capacity_);
+      rows_.status.resize(capacity_);
+      rows_.chunk_sequence.resize(capacity_);
+    }
     return;
   }
+  overwrite(record, width);
+}
+
+void TickRecorder::append(const TickRecord& record, std::size_t width) {
+  rows_.time_ns.push_back(record.time_ns);
+  rows_.wakeup_ns.push_back(record.wakeup_ns);
+  rows_.compute_ns.push_back(record.compute_ns);
+  rows_.status.push_back(record.status);
+  rows_.chunk_sequence.push_back(record.chunk_sequence);
+  rows_.values.insert(rows_.values.end(), record.values.begin(),
+                      record.values.begin() + static_cast<std::ptrdiff_t>(width));  // last: whole rows alone
+}
+
+void TickRecorder::overwrite(const TickRecord& record, std::size_t width) noexcept {
   rows_.time_ns[oldest_] = record.time_ns;
   rows_.wakeup_ns[oldest_] = record.wakeup_ns;
   rows_.compute_ns[oldest_] = record.compute_ns;

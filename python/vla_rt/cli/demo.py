@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vla_rt.cli.result import require_writable, write_json
-from vla_rt.demo.preparation import PreparationConfig, prepare
-from vla_rt.demo.safe_run import SafeRunConfig, run_policy
-from vla_rt.errors import ConfigError, error
+from vla_rt.demo.preparation import Preparation, PreparationConfig, prepare
+from vla_rt.demo.safe_run import DemoResult, SafeRunConfig, run_policy
+from vla_rt.errors import ConfigError, error, require
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _DEFAULTS = PreparationConfig()
 
@@ -54,12 +61,10 @@ def run(arguments: Arguments) -> int:
     """
     from rich.console import Console
 
-    from vla_rt.demo.table import result_table
-
     require_writable(arguments.json)
     require_writable(arguments.plot, "plot")
     if arguments.plot is not None:
-        _require_matplotlib()
+        _require_picture(arguments.plot)
     preparation_config = PreparationConfig(
         episodes=arguments.episodes,
         steps=arguments.steps,
@@ -82,8 +87,30 @@ def run(arguments: Arguments) -> int:
         raise
     if preparation.cached:
         announce(f"using the trained package {preparation.package}")
+    from vla_rt.package import load_policy
+
+    policy = load_policy(preparation.package)
     announce(f"running for {arguments.duration:g} s: inference in C++, control at 1 kHz, goals never seen")
-    result = run_policy(preparation.package, preparation.goals, run_config)
+    result = run_policy(policy, preparation.goals, run_config)
+    with _uninterrupted():
+        _tell(result, preparation, arguments, console, announce)
+    if result.report.interrupted:
+        return 130
+    if not result.sound:
+        print("vla-rt demo: the run was not as it should be; see the red lines above", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _tell(
+    result: DemoResult,
+    preparation: Preparation,
+    arguments: Arguments,
+    console: Console,
+    announce: Callable[[str], None],
+) -> None:
+    from vla_rt.demo.table import result_table
+
     console.print(result_table(result))
     write_json(
         arguments.json,
@@ -100,16 +127,26 @@ def run(arguments: Arguments) -> int:
     for path in (arguments.json, arguments.plot):
         if path is not None:
             announce(f"wrote {path}")
-    if result.report.interrupted:
-        return 130
-    if not result.sound:
-        print("vla-rt demo: the run was not as it should be; see the red lines above", file=sys.stderr)
-        return 1
-    return 0
 
 
-def _require_matplotlib() -> None:
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C, while the arm stopped or just after, must not cost the report."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _require_picture(path: Path) -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
         raise error(ConfigError, "plot", "", "needs matplotlib; run: pip install 'vla-rt[viz]'")
+    kinds = (".png", ".pdf", ".svg", "")
+    require(path.suffix.lower() in kinds, "plot", path, "must end in .png, .pdf or .svg")

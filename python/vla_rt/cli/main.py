@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from vla_rt import VlaRtError, __version__
 
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: the subcommand's own, 2 after an error of the VlaRtError family (one line on stderr),
-        130 after Ctrl-C.
+        130 after Ctrl-C or SIGTERM, which a run ends with the certified stop.
 
     Raises:
         SystemExit: For `--help` of a subcommand and for flags that it does not know.
@@ -53,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vla-rt: no subcommand {name!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         return EXIT_ERROR
     try:
-        return _run(name, rest)
+        with _terminated_like_interrupted():
+            return _run(name, rest)
     except VlaRtError as error:
         print(f"vla-rt {name}: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_ERROR
@@ -63,6 +67,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader went away (`| head`); keep the interpreter from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM, as service managers send it, ends a command as Ctrl-C does: a run by its certified stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(name: str, rest: Sequence[str]) -> int:

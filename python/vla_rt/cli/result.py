@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vla_rt._files import is_writable, write_whole
 from vla_rt.errors import ConfigError, error, require
 
 
@@ -24,15 +24,14 @@ def require_writable(path: Path | None, name: str = "json") -> None:
     """
     if path is not None:
         require(path.parent.is_dir(), name, path, "its folder does not exist")
-        writable = os.access(path.parent, os.W_OK) and not path.is_dir()
-        require(writable, name, path, "cannot be written")
+        require(is_writable(path), name, path, "cannot be written")
 
 
 def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
     """Write a result as strict JSON; numpy values become plain ones, NaN and infinity become null.
 
     Args:
-        path: Where to write; None writes nothing. The file is replaced in one step or not at all.
+        path: Where to write; None writes nothing. A file is replaced in one step or not at all.
         result: What to write.
 
     Raises:
@@ -40,10 +39,13 @@ def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
     """
     if path is None:
         return
-    partial = path.with_name(f".{path.name}.partial")
+    text = json.dumps(plain(result), indent=2, allow_nan=False) + "\n"
+
+    def write(file: Path) -> None:
+        file.write_text(text, encoding="utf-8")
+
     try:
-        partial.write_text(json.dumps(plain(result), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, write)
     except OSError as cause:
         raise error(ConfigError, "json", path, f"cannot be written ({cause.strerror})") from cause
 

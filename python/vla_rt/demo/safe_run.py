@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +12,14 @@ from vla_rt.errors import ModelError, error, require
 
 if TYPE_CHECKING:
     from vla_rt import JointLimits, RunReport
+    from vla_rt._core import Policy
     from vla_rt.robots.mujoco_robot import DriverStatistics
     from vla_rt.tasks import TaskStatistics
 
 #: Distance below which a goal counts as one that was shown in training [m].
 SAME_GOAL_M = 1e-4
+#: Longest run: its whole trace is kept in memory for the picture.
+MAX_DURATION_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class SafeRunConfig:
         for name in ("duration_s", "inference_rate_hz", "blend_s", "period_s"):
             value = getattr(self, name)
             require(np.isfinite(value) and value > 0, name, value, "must be finite and > 0")
+        longest = f"must be at most {MAX_DURATION_S:g} s"
+        require(self.duration_s <= MAX_DURATION_S, "duration_s", self.duration_s, longest)
         require(self.seed >= 0, "seed", self.seed, "must be >= 0")
         require(
             self.realtime in ("best_effort", "enforce"),
@@ -101,30 +105,27 @@ class DemoResult:
 
 
 def run_policy(
-    package: Path, training_goals: NDArray[np.float64] | None = None, config: SafeRunConfig | None = None
+    policy: Policy, training_goals: NDArray[np.float64] | None = None, config: SafeRunConfig | None = None
 ) -> DemoResult:
     """Runs a package on the simulated arm until the time is up, a fault or Ctrl-C, and to the certified stop.
 
     Args:
-        package: Folder of the package.
+        policy: The package, loaded.
         training_goals: (G, 3) [m]: no goal of the run may be one of them.
         config: How to run.
 
     Raises:
         ConfigError: The configuration is out of its bounds, or the simulator is not installed.
-        FormatError: The package is damaged.
         ModelError: A goal of the run was shown in training.
         RealtimeError: A privilege that is enforced was refused.
     """
     config = config if config is not None else SafeRunConfig()
     config.validate()
     from vla_rt import ControlConfig, ControlLoop
-    from vla_rt.package import load_policy
     from vla_rt.robots import MujocoRobot, panda_limits
     from vla_rt.tasks import ReachConfig
 
     limits = panda_limits()
-    policy = load_policy(package)
     task = ReachConfig()
     robot = MujocoRobot(task="reach", seed=config.seed, config=task)
     control = ControlConfig(

@@ -66,8 +66,8 @@ class VLA_RT_API Controller {
   /// or is empty (num_joints = 0) when there is none. Real-time: wait-free, no allocation, no system call.
   Status tick(TimeNs now, const RobotState& state, RobotCommand& command) noexcept VLA_RT_NONBLOCKING;
   /// As above with the measurement's own time for `now`; while that stands still, goes back or leaps by more
-  /// than 10 s, `now` goes on by the period and the measurement is stale. A clock that leapt ahead is believed
-  /// after 100 stamps in a row; one that went back needs a `reset()`.
+  /// than 10 s, `now` goes on by the period and the measurement is stale. A clock that leapt ahead is
+  /// believed after 100 stamps in a row; one that went back needs a `reset()`.
   Status tick(const RobotState& state, RobotCommand& command) noexcept VLA_RT_NONBLOCKING;
 
   /// A fresh chunk, rows in joint space; only an accepted one feeds the watchdog. Throws ConfigError (and

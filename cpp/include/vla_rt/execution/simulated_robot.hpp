@@ -29,6 +29,7 @@ class VLA_RT_API SimulatedRobot : public Robot {
   ~SimulatedRobot() override;
 
   [[nodiscard]] const JointLimits& limits() const noexcept { return limits_; }
+  [[nodiscard]] TimeNs period_ns() const noexcept { return period_ns_; }
   /// Goals, images and the like for the policy; see FeatureBoard. Thread: any.
   [[nodiscard]] FeatureBoard& features() noexcept { return features_; }
 

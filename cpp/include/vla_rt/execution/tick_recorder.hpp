@@ -30,7 +30,7 @@ struct Trace {
 /// Thread: `push` the control thread; everything else the owner, results after `stop`.
 class VLA_RT_API TickRecorder {
  public:
-  /// Keeps the newest `trace_rows` records (0: none) of N joints.
+  /// Keeps the newest `trace_rows` records (0: none) of N joints, fewer when memory runs out.
   TickRecorder(int num_joints, std::size_t trace_rows);
   /// Stops.
   ~TickRecorder();
@@ -64,6 +64,8 @@ class VLA_RT_API TickRecorder {
 
   void drain();
   void take(const TickRecord& record);
+  void append(const TickRecord& record, std::size_t width);
+  void overwrite(const TickRecord& record, std::size_t width) noexcept;
 
   SpscRing<TickRecord> ring_;
   std::size_t capacity_;  // rows of the trace
