@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -141,12 +142,35 @@ def test_cut_network_names_the_file(copy: Path) -> None:
         vr.load_policy(copy)
 
 
-def test_garbage_network_of_the_right_size_is_a_model_error(copy: Path) -> None:
-    size = (copy / "model.ts").stat().st_size
-    for filler in (b"\x00", b"PK\x03\x04", b"\xff"):
-        (copy / "model.ts").write_bytes((filler * size)[:size])
+def test_a_changed_network_of_the_right_size_is_named(copy: Path) -> None:
+    data = (copy / "model.ts").read_bytes()
+    flipped = [
+        data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] for at in range(0, len(data), len(data) // 20)
+    ]
+    for changed in [*flipped, bytes(len(data)), b"\xff" * len(data)]:
+        (copy / "model.ts").write_bytes(changed)
+        with pytest.raises(vr.FormatError) as error:
+            vr.load_policy(copy)
+        assert error.value.name == "policy.json#/files/model.ts/crc32"
+
+
+def test_a_network_that_is_none_is_a_model_error(copy: Path) -> None:
+    description = json.loads((copy / "policy.json").read_text())
+    for content in (b"", b"PK\x03\x04", bytes(1000)):
+        (copy / "model.ts").write_bytes(content)
+        entry = {"bytes": len(content), "crc32": f"{zlib.crc32(content):08x}"}
+        description["files"]["model.ts"] = entry
+        (copy / "policy.json").write_text(json.dumps(description))
         with pytest.raises(vr.ModelError):
             vr.load_policy(copy)
+
+
+def test_a_network_that_is_not_listed_is_missing(copy: Path) -> None:
+    description = json.loads((copy / "policy.json").read_text())
+    description["files"] = {}
+    (copy / "policy.json").write_text(json.dumps(description))
+    with pytest.raises(vr.FormatError, match=r"lacks \"model\.ts\""):
+        vr.load_policy(copy)
 
 
 def test_duplicate_keys_unknown_fields_and_versions(copy: Path) -> None:

@@ -30,7 +30,10 @@ SPEC = {
     "sampler": {"type": "flow_matching", "num_steps": 10, "solver": "euler", "noise_at": 1},
     "tokenizer": None,
     "backends": ["native"],
-    "files": {"model.safetensors": 4},
+    "files": {
+        "model.safetensors": {"bytes": 4, "crc32": "9be3e0a3"},
+        "plan.json": {"bytes": 2, "crc32": "a3a6bf43"},
+    },
     "checks": {"torch": "2.13.0"},
 }
 
@@ -39,6 +42,7 @@ SPEC = {
 def package(tmp_path: Path) -> Path:
     (tmp_path / "policy.json").write_text(json.dumps(SPEC))
     (tmp_path / "model.safetensors").write_bytes(b"1234")
+    (tmp_path / "plan.json").write_bytes(b"{}")
     return tmp_path
 
 
@@ -51,7 +55,7 @@ def test_inspect_prints_and_writes(package: Path, capsys: pytest.CaptureFixture[
     found = json.loads(file.read_text())
     assert found["spec"] == SPEC
     assert found["runnable"] == []
-    assert found["bytes"] == 4 + (package / "policy.json").stat().st_size
+    assert found["bytes"] == 6 + (package / "policy.json").stat().st_size
 
 
 def test_inspect_of_something_else_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

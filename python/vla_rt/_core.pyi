@@ -1055,9 +1055,9 @@ class PolicySpec:
         Rows to execute before the next chunk is due.
         """
     @property
-    def files(self) -> dict[str, int]:
+    def files(self) -> dict[str, typing.Any]:
         """
-        Sizes in bytes of the files beside policy.json.
+        Sizes in bytes of the files beside policy.json, a dict by name.
         """
     @property
     def horizon(self) -> int:

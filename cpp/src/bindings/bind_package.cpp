@@ -129,7 +129,14 @@ void bind_spec(py::module_& m) {
       .def_readonly("period_s", &PolicySpec::period_s, "Time between two rows [s].")
       .def_readonly("precision", &PolicySpec::precision)
       .def_readonly("backends", &PolicySpec::backends, "Backends that the package has a network for.")
-      .def_readonly("files", &PolicySpec::files, "Sizes in bytes of the files beside policy.json.")
+      .def_property_readonly(
+          "files",
+          [](const PolicySpec& s) {
+            py::dict bytes;
+            for (const auto& [name, file] : s.files) bytes[py::str(name)] = file.bytes;
+            return bytes;
+          },
+          "Sizes in bytes of the files beside policy.json, a dict by name.")
       .def_readonly("checks", &PolicySpec::checks, "What was verified at export.")
       .def_property_readonly("observation", &observation_of,
                              "Inputs: (name, shape, dtype) in the network's order.")

@@ -155,6 +155,7 @@ struct Policy::Impl {
 
 std::unique_ptr<Policy> Policy::load(const std::filesystem::path& folder, const std::string& backend) {
   PolicySpec spec = read_policy_spec(folder);
+  verify_files(spec, folder);
   auto model = open_model(choose_backend(spec, backend), folder, signature_of(spec));
   return std::make_unique<Policy>(std::move(spec), std::move(model), folder);
 }

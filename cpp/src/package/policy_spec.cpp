@@ -1,9 +1,14 @@
 #include "vla_rt/package/policy_spec.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <iterator>
+#include <span>
+#include <system_error>
+#include <vector>
 
+#include "package/crc32.hpp"
 #include "package/spec_json.hpp"
 #include "vla_rt/action_space/action_space.hpp"
 #include "vla_rt/core/capacity.hpp"
@@ -66,6 +71,29 @@ bool is_plain_file_name(const std::string& name) {
   return std::ranges::all_of(name, is_allowed) && name.front() != '.' && name != kFile;
 }
 
+std::uint32_t read_crc32(const JsonField& field) {
+  const std::string text = field.text();
+  std::uint32_t crc32 = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), crc32, 16);
+  if (text.size() != 8 || error != std::errc() || end != text.data() + 8)
+    field.fail("must be 8 hexadecimal digits");
+  return crc32;
+}
+
+std::string hexadecimal(std::uint32_t crc32) {
+  std::string text(8, '0');
+  for (std::size_t k = 8; k-- > 0; crc32 >>= 4) text[k] = "0123456789abcdef"[crc32 & 0xF];
+  return text;
+}
+
+// What a package with a network for `backend` must hold; empty for backends of the caller's own.
+std::vector<std::string> files_of(const std::string& backend) {
+  if (backend == "native") return {"plan.json", "model.safetensors"};
+  if (backend == "torchscript") return {"model.ts"};
+  if (backend == "aotinductor") return {"model.pt2"};
+  return {};
+}
+
 void read_inventory(const JsonField& root, PolicySpec& spec) {
   for (const JsonField& field : root.at("backends").elements(1, kMaxEntries)) {
     const std::string name = field.text();
@@ -74,8 +102,13 @@ void read_inventory(const JsonField& root, PolicySpec& spec) {
   }
   for (const auto& [name, field] : root.at("files").members(kMaxEntries)) {
     if (!is_plain_file_name(name)) field.fail("must be named by letters, digits, '.', '_' and '-' alone");
-    spec.files[name] = field.integer(0, INT64_MAX);
+    field.require_keys({"bytes", "crc32"});
+    spec.files[name] = {field.at("bytes").integer(0, INT64_MAX), read_crc32(field.at("crc32"))};
   }
+  for (const std::string& backend : spec.backends)
+    for (const std::string& file : files_of(backend))
+      if (!spec.files.contains(file))
+        root.at("files").fail("lacks \"" + file + "\", the network of " + backend);
   for (const auto& [name, field] : root.at("checks").members(kMaxEntries)) {
     if (field.is_number()) {
       spec.checks[name] = field.number();
@@ -87,14 +120,14 @@ void read_inventory(const JsonField& root, PolicySpec& spec) {
 
 void check_files(const PolicySpec& spec, const std::filesystem::path& folder) {
   std::error_code error;
-  for (const auto& [name, bytes] : spec.files) {
+  for (const auto& [name, file] : spec.files) {
     const std::string field = std::string(kFile) + "#/files/" + name;
     if (!std::filesystem::is_regular_file(folder / name, error))
       throw FormatError(field, "", "the file is missing");
     const std::uintmax_t actual = std::filesystem::file_size(folder / name, error);
-    if (error || actual != static_cast<std::uintmax_t>(bytes))
+    if (error || actual != static_cast<std::uintmax_t>(file.bytes))
       throw FormatError(field, std::to_string(actual) + " bytes",
-                        "the file must have " + std::to_string(bytes));
+                        "the file must have " + std::to_string(file.bytes));
   }
 }
 
@@ -170,6 +203,20 @@ PolicySpec read_policy_spec(const std::filesystem::path& folder) {
   return spec;
 }
 
+void verify_files(const PolicySpec& spec, const std::filesystem::path& folder) {
+  std::vector<char> block(std::size_t{1} << 18);
+  for (const auto& [name, file] : spec.files) {
+    std::ifstream in(folder / name, std::ios::binary);
+    Crc32 crc32;
+    while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0)
+      crc32.add(std::span(block).first(static_cast<std::size_t>(in.gcount())));
+    if (crc32.value() != file.crc32)
+      throw FormatError(
+          std::string(kFile) + "#/files/" + name + "/crc32", hexadecimal(crc32.value()),
+          "the file must have " + hexadecimal(file.crc32) + ": it is not the one that was exported");
+  }
+}
+
 std::string to_json(const PolicySpec& spec) {
   Json observation = Json::array();
   for (const FeatureSpec& feature : spec.observation)
@@ -179,7 +226,8 @@ std::string to_json(const PolicySpec& spec) {
                            {"shape", feature.tensor.shape},
                            {"normalizer", json_of(feature.normalizer)}});
   Json files = Json::object();
-  for (const auto& [name, bytes] : spec.files) files[name] = bytes;
+  for (const auto& [name, file] : spec.files)
+    files[name] = {{"bytes", file.bytes}, {"crc32", hexadecimal(file.crc32)}};
   Json checks = Json::object();
   for (const auto& [name, value] : spec.checks)
     std::visit([&, &key = name](const auto& v) { checks[key] = v; }, value);

@@ -97,8 +97,8 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "tokenizer", tokenizer["type"] + (f": {options}" if options else "")
     for name in spec["backends"]:
         yield "network", f"{name}, {'can' if name in result['runnable'] else 'cannot'} run here"
-    for name, size in spec["files"].items():
-        yield "file", f"{name}, {size / 1e6:.3g} MB"
+    for name, file in spec["files"].items():
+        yield "file", f"{name}, {file['bytes'] / 1e6:.3g} MB, CRC-32 {file['crc32']}"
     for name, value in spec["checks"].items():
         yield "checked", f"{name}: {value:g}" if isinstance(value, (int, float)) else f"{name}: {value}"
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def export_policy(
         raise error(ConfigError, "path", target, f"cannot be written ({cause.strerror})") from cause
     try:
         notes = _save_networks(policy, draft, names)
-        spec["files"] = {file.name: file.stat().st_size for file in sorted(draft.iterdir())}
+        spec["files"] = {file.name: _file_spec(file) for file in sorted(draft.iterdir())}
         _write(draft, spec)
         spec["checks"] = notes | _verify(policy, draft, names)
         _write(draft, spec)
@@ -85,6 +86,14 @@ def export_policy(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return target
+
+
+def _file_spec(file: Path) -> dict[str, Any]:
+    crc32 = 0
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            crc32 = zlib.crc32(block, crc32)
+    return {"bytes": file.stat().st_size, "crc32": f"{crc32:08x}"}
 
 
 def _backend_names(backends: Sequence[str] | str | None) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ inline const std::string kDocument = R"({
                         "mask": [true, true, false]},
   "action_space": {"type": "joint_position", "lower": [-1, 0, -9], "upper": [1, 10, 9]},
   "sampler": {"type": "flow_matching", "num_steps": 4, "solver": "euler", "noise_at": 0},
-  "backends": ["torchscript", "native"],
-  "files": {"model.ts": 10},
+  "backends": ["torchscript", "other"],
+  "files": {"model.ts": {"bytes": 10, "crc32": "261daee5"}},
   "checks": {"torch": "2.13.0", "torchscript_max_error": 1e-7}
 })";
 

@@ -68,7 +68,7 @@ TEST_CASE("a document is read completely and written back equal") {
   CHECK(spec.action_normalizer.mask == std::vector<std::uint8_t>{1, 1, 0});
   CHECK(spec.action_space->kind == ActionSpaceKind::JointPosition);
   CHECK(std::get<FlowMatchingOptions>(spec.sampler).num_steps == 4);
-  CHECK(spec.files.at("model.ts") == 10);
+  CHECK(spec.files.at("model.ts") == FileSpec{10, 0x261daee5});
   CHECK(parse_policy_spec(to_json(spec)) == spec);
 }
 
@@ -107,7 +107,7 @@ TEST_CASE("every sampler is stored and read back") {
 }
 
 TEST_CASE("what is wrong is named by its place") {
-  const std::array<std::array<std::string, 3>, 42> cases{{
+  const std::array<std::array<std::string, 3>, 45> cases{{
       {R"("schema_version": 1)", R"("schema_version": 2)", "/schema_version"},
       {R"("schema_version": 1,)", "", "/schema_version"},
       {R"("schema_version": 1)", R"("schema_version": 1.0)", "/schema_version"},
@@ -147,9 +147,12 @@ TEST_CASE("what is wrong is named by its place") {
       {R"("num_steps": 4)", R"("num_steps": 100000)", "/sampler/num_steps"},
       {R"("solver": "euler")", R"("solver": "magic")", "/sampler/solver"},
       {R"(, "noise_at": 0)", "", "/sampler/noise_at"},
-      {R"("backends": ["torchscript", "native"])", R"("backends": [])", "/backends"},
-      {R"("model.ts": 10)", R"("../model.ts": 10)", "/files/..~1model.ts"},
-      {R"("model.ts": 10)", R"("model.ts": -1)", "/files/model.ts"},
+      {R"("backends": ["torchscript", "other"])", R"("backends": [])", "/backends"},
+      {R"("model.ts": {)", R"("../model.ts": {)", "/files/..~1model.ts"},
+      {R"("bytes": 10)", R"("bytes": -1)", "/files/model.ts/bytes"},
+      {R"("261daee5")", R"("261daee")", "/files/model.ts/crc32"},
+      {R"("261daee5")", R"("261daeeg")", "/files/model.ts/crc32"},
+      {R"("model.ts")", R"("model.t")", "/files"},
   }};
   for (const auto& [from, to, field] : cases) {
     CAPTURE(to);
@@ -214,6 +217,11 @@ TEST_CASE("the folder must hold the files that are listed, in their size") {
   CHECK_THROWS_WITH_AS((void)read_policy_spec(folder.path), doctest::Contains("9 bytes"), FormatError);
   folder.write("model.ts", "1234567890");
   CHECK(read_policy_spec(folder.path) == parse_policy_spec(kDocument));
+  CHECK_NOTHROW(verify_files(parse_policy_spec(kDocument), folder.path));
+  folder.write("model.ts", "1234567891");
+  CHECK_NOTHROW((void)read_policy_spec(folder.path));
+  CHECK_THROWS_WITH_AS(verify_files(parse_policy_spec(kDocument), folder.path),
+                       doctest::Contains("files/model.ts/crc32"), FormatError);
   std::filesystem::resize_file(folder.path / "policy.json", (16 << 20) + 1);
   CHECK_THROWS_WITH_AS((void)read_policy_spec(folder.path), doctest::Contains("16 MiB"), FormatError);
 }

@@ -200,14 +200,14 @@ TEST_CASE("a package is opened by the first backend that is known") {
   std::filesystem::create_directory(folder);
   std::ofstream(folder / "policy.json") << kDocument;
   std::ofstream(folder / "model.ts") << "1234567890";
-  CHECK_THROWS_WITH_AS((void)Policy::load(folder), doctest::Contains("torchscript, native"), ModelError);
+  CHECK_THROWS_WITH_AS((void)Policy::load(folder), doctest::Contains("torchscript, other"), ModelError);
   CHECK_THROWS_AS((void)Policy::load(folder, "torchscript"), ModelError);
   register_backend("torchscript", [](const auto&, const ModelSignature& signature) {
     CHECK(signature.observation.size() == 3);
     return std::make_unique<SumModel>(signature);
   });
   CHECK(Policy::load(folder)->backend() == "sum");
-  CHECK_THROWS_AS((void)Policy::load(folder, "native"), ModelError);
+  CHECK_THROWS_AS((void)Policy::load(folder, "other"), ModelError);
   CHECK_THROWS_AS((void)Policy::load(folder, "quantum"), ModelError);
   std::filesystem::remove_all(folder);
 }

@@ -41,7 +41,7 @@ struct Document {
            std::to_string(num_tokens) + R"(, "mode": ")" + mode +
            R"(", "temperature": 1, "top_k": 0, "top_p": 1, "stop_token": )" + stop + R"(, "parallel": )" +
            parallel + R"(, "vocab_size": )" + std::to_string(vocab_size) +
-           R"(, "start_token": 5}, "tokenizer": )" + tokenizer + R"(, "backends": ["native"], "files": )" +
+           R"(, "start_token": 5}, "tokenizer": )" + tokenizer + R"(, "backends": ["scripted"], "files": )" +
            files + R"(, "checks": {}})";
   }
 };
@@ -202,11 +202,11 @@ TEST_CASE("FAST is read from the package's files and ends at the stop token") {
   const Folder folder;
   const FastTokenizer fast = byte_tokenizer();
   fast.save(folder.path.string());
-  const std::string files =
-      R"({"processor_config.json": )" +
-      std::to_string(std::filesystem::file_size(folder.path / "processor_config.json")) +
-      R"(, "tokenizer.json": )" + std::to_string(std::filesystem::file_size(folder.path / "tokenizer.json")) +
-      "}";
+  const auto listed = [&](const char* name) {
+    return R"(")" + std::string(name) + R"(": {"bytes": )" +
+           std::to_string(std::filesystem::file_size(folder.path / name)) + R"(, "crc32": "00000000"})";
+  };
+  const std::string files = "{" + listed("processor_config.json") + ", " + listed("tokenizer.json") + "}";
   const Document document{.tokenizer = R"({"type": "fast", "strict": true})",
                           .num_tokens = 9,
                           .vocab_size = 27,

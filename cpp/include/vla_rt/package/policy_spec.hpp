@@ -62,6 +62,14 @@ using SamplerSpec = std::variant<FlowMatchingOptions, DiffusionOptions, DDIMOpti
 /// bounds.
 [[nodiscard]] VLA_RT_API std::unique_ptr<const Sampler> make_sampler(const SamplerSpec& spec);
 
+/// A file of a package as it was exported.
+struct FileSpec {
+  std::int64_t bytes = 0;
+  std::uint32_t crc32 = 0;  ///< of its contents, as zlib's
+
+  [[nodiscard]] bool operator==(const FileSpec&) const = default;
+};
+
 /// Everything a policy package says about itself: the contents of its `policy.json`.
 struct PolicySpec {
   static constexpr int kSchemaVersion = 1;
@@ -79,7 +87,7 @@ struct PolicySpec {
   SamplerSpec sampler;
   std::optional<TokenizerSpec> tokenizer;                           ///< where the sampler draws tokens
   std::vector<std::string> backends;                                ///< that the package has a network for
-  std::map<std::string, std::int64_t> files;                        ///< name -> bytes, beside policy.json
+  std::map<std::string, FileSpec> files;                            ///< by name, beside policy.json
   std::map<std::string, std::variant<double, std::string>> checks;  ///< what was verified at export
 
   [[nodiscard]] bool operator==(const PolicySpec&) const = default;
@@ -97,6 +105,9 @@ struct PolicySpec {
 /// Reads `folder/policy.json` and checks that the files it lists are there in the size it says.
 /// Throws FormatError as `parse_policy_spec`, and for a file that is missing, cut or longer.
 [[nodiscard]] VLA_RT_API PolicySpec read_policy_spec(const std::filesystem::path& folder);
+
+/// Reads the listed files whole. Throws FormatError naming the first that is not what was exported.
+VLA_RT_API void verify_files(const PolicySpec& spec, const std::filesystem::path& folder);
 
 /// The text that `parse_policy_spec` reads back as an equal spec.
 [[nodiscard]] VLA_RT_API std::string to_json(const PolicySpec& spec);
