@@ -5,26 +5,30 @@
 Rows: worst overshoot and re-differentiated velocity, acceleration and jerk over five adversarial target
 streams (one joint of +-2.7 rad, 2.62 rad/s, 10 rad/s^2, 5000 rad/s^3 at 1 kHz); rms error on a smooth target
 (a clamp passes a feasible target through, so its error is zero; what it does to an infeasible one is above);
-time to settle a step against ruckig's own optimum; microseconds per tick of seven joints. Peers are written
-from their published formulas (bench/peers), except ruckig, which is the package. Every peer gets its targets
-clipped to the range; vla_rt does not.
+time to settle a step against ruckig's own optimum; what smoothing does to noise and costs in lag;
+microseconds per tick of seven joints, also with workspace and collision. Peers are written from their
+published formulas (bench/peers), except ruckig and klimits, which are the packages. Every peer gets its
+targets clipped to the range; vla_rt does not.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 import harness
+import panda_room
 import vla_rt as vr
 from peers import Array, Limiter, Limits
 from peers.course import ClampAndAverage
 from peers.del_prete import ViableAcceleration
 from peers.libfranka import LimitRate
 from peers.moveit import AccelerationFilter
-from peers.ros2_control import RangeLimiter, TrajectoryPointSaturation
+from peers.ros2_control import RangeLimiter, SoftLimiter, TrajectoryPointSaturation
 
 PERIOD = 1e-3
 LIMITS = Limits()
@@ -44,7 +48,7 @@ def joint_limits(n: int, limits: Limits = LIMITS) -> vr.JointLimits:
     )
 
 
-def certified(limits: Limits, start: Array, **options: bool) -> vr.ConstraintEnforcer:
+def certified(limits: Limits, start: Array, **options: Any) -> vr.ConstraintEnforcer:
     """Our enforcer, at rest at start (N,)."""
     enforcer = vr.ConstraintEnforcer(joint_limits(len(start), limits), PERIOD, **options)
     enforcer.reset(start)
@@ -56,17 +60,21 @@ def peers() -> Iterator[tuple[str, Callable[[Array], Limiter]]]:
     yield "course clamp", lambda start: ClampAndAverage(LIMITS, PERIOD, start)
     yield "course clamp + EMA 0.5", lambda start: ClampAndAverage(LIMITS, PERIOD, start, alpha=0.5)
     yield "ros2_control range", lambda start: RangeLimiter(LIMITS, PERIOD, start)
+    yield "ros2_control soft limits", lambda start: SoftLimiter(LIMITS, PERIOD, start)
     yield "ros2_control trajectory point", lambda start: TrajectoryPointSaturation(LIMITS, PERIOD, start)
     yield "libfranka limitRate", lambda start: LimitRate(LIMITS, PERIOD, start)
     yield "libfranka FR3 taper", lambda start: LimitRate(LIMITS, PERIOD, start, taper=True)
     yield "MoveIt acceleration filter", lambda start: AccelerationFilter(LIMITS, PERIOD, start)
     yield "Del Prete bounds + PD", lambda start: ViableAcceleration(LIMITS, PERIOD, start)
-    try:
+    if importlib.util.find_spec("klimits"):
+        from peers.klimits_range import ValidAcceleration
+
+        yield "klimits + PD", lambda start: ValidAcceleration(LIMITS, PERIOD, start)
+    if importlib.util.find_spec("ruckig"):
         from peers.ruckig_online import OnlineRuckig
-    except ImportError:
-        return
-    yield "ruckig, targets at rest", lambda start: OnlineRuckig(LIMITS, PERIOD, start)
-    yield "ruckig, moving targets", lambda start: OnlineRuckig(LIMITS, PERIOD, start, moving=True)
+
+        yield "ruckig, targets at rest", lambda start: OnlineRuckig(LIMITS, PERIOD, start)
+        yield "ruckig, moving targets", lambda start: OnlineRuckig(LIMITS, PERIOD, start, moving=True)
 
 
 def run(limiter: Limiter, targets: Array) -> Array:
@@ -232,6 +240,9 @@ def measure_cost(report: harness.Report, quick: bool) -> None:
             samples.append((time.perf_counter_ns() - begin) / block / 1e3)
         return samples
 
+    for name, package in (("klimits + PD", "klimits"), ("ruckig, targets at rest", "ruckig")):
+        if name not in dict(peers()):
+            report.add(harness.missing("attack", name, f"not installed: pip install {package}"))
     factories = dict(peers())
     for case, targets in (("tick of 7 joints, smooth", smooth), ("tick of 7 joints, bang", bang)):
         times: dict[str, list[list[float]]] = {}
@@ -251,6 +262,34 @@ def measure_cost(report: harness.Report, quick: bool) -> None:
         )
 
 
+def measure_noise(report: harness.Report, quick: bool) -> None:
+    """`smoothing_s` against Gaussian targets of 1e-4 rad rms per tick, and what it costs in lag."""
+    rng = np.random.default_rng(3)
+    noisy = 0.5 + 1e-4 * rng.standard_normal((5000 if quick else 50_000, 1))
+    target, _ = smooth_target(4 if quick else 10)
+    start = np.array([0.5])
+
+    def settled(jerk: float, smoothing_s: float) -> float:
+        enforcer = certified(Limits(jerk=jerk), np.array([-1.0]), smoothing_s=smoothing_s)
+        path = enforcer.run(np.full((3000, 1), 1.0))["position"][:, 0]
+        return float((np.flatnonzero(np.abs(path - 1.0) > 1e-4)[-1] + 2) * PERIOD)
+
+    for smoothing_s in (0.0, 0.01, 0.015, 0.02, 0.05):
+        engine = f"vla_rt, smoothing_s = {smoothing_s:g}"
+        sine = certified(LIMITS, np.zeros(1), smoothing_s=smoothing_s).run(target)["position"] - target
+        report.add(harness.Row("smoothing: sine, rms rad", engine, error=float(np.sqrt(np.mean(sine**2)))))
+        for jerk in (1000.0, 5000.0):
+            out = certified(Limits(jerk=jerk), start, smoothing_s=smoothing_s).run(noisy)
+            share = float(np.sqrt(np.mean(out["jerk"][1000:] ** 2))) / jerk
+            spread = float(np.sqrt(np.mean((out["position"][1000:] - 0.5) ** 2)))
+            later = settled(jerk, smoothing_s) - settled(jerk, 0.0)
+            report.add(harness.Row(f"smoothing: noise, jerk rms / J, J={jerk:.0f}", engine, error=share))
+            report.add(harness.Row(f"smoothing: noise, position rms rad, J={jerk:.0f}", engine, error=spread))
+            report.add(
+                harness.Row(f"smoothing: 2 rad step settles later, s, J={jerk:.0f}", engine, error=later)
+            )
+
+
 def main() -> None:
     """Measure everything, print the table, write the file."""
     options = harness.parse(__doc__)
@@ -258,7 +297,9 @@ def main() -> None:
     measure_attacks(report, options.quick)
     measure_tracking(report, options.quick)
     measure_steps(report, options.quick)
+    measure_noise(report, options.quick)
     measure_cost(report, options.quick)
+    panda_room.measure(report, options.quick)
     report.finish(options)
 
 

@@ -1,6 +1,7 @@
-"""ros2_control's joint_limits (2025): the range limiter and the saturation of trajectory points.
+"""ros2_control's joint_limits (2025): range limiter, soft limits and the saturation of trajectory points.
 
-Formulas of `compute_position_limits` and `JointSaturationLimiter<JointTrajectoryPoint>`, position commands.
+Formulas of `compute_position_limits`, `SoftJointLimiter` and `JointSaturationLimiter<JointTrajectoryPoint>`,
+position commands.
 """
 
 from __future__ import annotations
@@ -28,6 +29,24 @@ class RangeLimiter:
         self.v = (q - self.q) / self.dt
         self.q = q
         return q
+
+
+class SoftLimiter:
+    """Velocity within [-k (q - q_min), -k (q - q_max)] and +-V; position within that reach of the last."""
+
+    def __init__(self, limits: Limits, period_s: float, start: Array, gain: float = 20.0) -> None:
+        self.limits, self.dt, self.gain = limits, period_s, gain
+        self.q = start.copy()
+
+    def step(self, target: Array) -> Array:
+        """The next command (M,)."""
+        bound = self.limits
+        slowest = np.clip(-self.gain * (self.q + bound.position), -bound.velocity, bound.velocity)
+        fastest = np.clip(-self.gain * (self.q - bound.position), -bound.velocity, bound.velocity)
+        low = np.maximum(self.q + slowest * self.dt, -bound.position)
+        high = np.minimum(self.q + fastest * self.dt, bound.position)
+        self.q = np.clip(target, low, high)
+        return self.q
 
 
 class TrajectoryPointSaturation:

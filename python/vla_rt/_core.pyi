@@ -81,6 +81,7 @@ __all__: list[str] = [
     "backend_names",
     "benchmark_chunk_executor",
     "benchmark_control_tick",
+    "benchmark_enforcer_tick",
     "convert_rotations",
     "measure_wakeup",
     "noise",
@@ -2550,6 +2551,27 @@ def benchmark_control_tick(
 
     Raises:
         ConfigError: A wrong shape or number.
+    """
+
+def benchmark_enforcer_tick(
+    enforcer: ConstraintEnforcer,
+    targets: numpy.typing.ArrayLike,
+    allocation_counter: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> dict[str, typing.Any]:
+    """
+    Measure ConstraintEnforcer.apply in C++, tick by tick.
+
+    Args:
+        enforcer: After its `reset`; it moves.
+        targets: (n, N) [rad].
+        allocation_counter: Address of a C function `long f()` that counts this thread's allocations; 0: not counted.
+
+    Returns:
+        dict[str, typing.Any]: duration_ns (n,), cpu_ns (n,) without preemption but with two readings of its clock, causes (n,) uint8
+        mask over all joints, position (n, N) as commanded, allocations (int or None) inside the ticks.
+
+    Raises:
+        ConfigError: A wrong shape or number, or no reset before.
     """
 
 def convert_rotations(

@@ -28,5 +28,6 @@ void bind_robots(pybind11::module_& m);
 void bind_chunk_source(pybind11::module_& m);
 void bind_execution(pybind11::module_& m);
 void bind_control_benchmark(pybind11::module_& m);
+void bind_enforcer_benchmark(pybind11::module_& m);
 
 }  // namespace vla_rt::bindings

@@ -23,4 +23,5 @@ PYBIND11_MODULE(_core, m) {
   bind_chunk_source(m);
   bind_execution(m);
   bind_control_benchmark(m);
+  bind_enforcer_benchmark(m);
 }

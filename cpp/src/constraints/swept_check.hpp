@@ -28,7 +28,7 @@ namespace vla_rt::constraints {
 class SweptCheck {
  public:
   /// Samples that one tick may take, over all its candidates.
-  static constexpr int kSamplesPerTick = 128;
+  static constexpr int kSamplesPerTick = 64;
   /// What the stop's end keeps open, and what the way there does [m]. At rest there is thus always room to
   /// begin to move in.
   static constexpr double kEndGap = 1e-4, kPathGap = 1e-5;
