@@ -6,12 +6,14 @@ The motion is a 0.3 rad sine on every joint, in chunks of 16 rows at 20 Hz, a ne
 measured in C++ (`Controller.tick`: state checks, executor with a C2 cubic and blends, position, velocity,
 acceleration and jerk limits, final check). The peers are what is used instead: the course's executor and
 clamp in numpy, and ruckig fed with the position and velocity of the plan. Every engine must follow the
-motion before its time counts: `error` is the rms distance from it [rad]. The last row is the whole tick of
-a running ControlLoop: read, tick, write, judge, record.
+motion before its time counts: `error` is the rms distance from it [rad]. Further rows: the whole tick of a
+running ControlLoop (read, tick, write, judge, record), and what the import costs a new process.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -26,6 +28,7 @@ from vla_rt import _core
 JOINTS, PERIOD, ROW_PERIOD, HORIZON, EVERY = 7, 1e-3, 0.05, 16, 8
 CASE = "7 joints: executor, cubic, four limits"
 LOOP = "7 joints: ControlLoop, whole tick"
+IMPORT = "import in a new process"
 Array = NDArray[np.float64]
 
 
@@ -165,12 +168,27 @@ def measure_loop(report: harness.Report, quick: bool) -> None:
     report.add(harness.from_summaries(LOOP, "vla_rt", summaries))
 
 
+def measure_import(report: harness.Report, quick: bool) -> None:
+    """What `import vla_rt` costs a new process, and numpy's part of it."""
+    code = (
+        "import time; begin = time.perf_counter(); import numpy; middle = time.perf_counter(); import vla_rt;"
+        "print(middle - begin, time.perf_counter() - begin)"
+    )
+    spent = []
+    for _ in range(3 if quick else 15):
+        answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        spent.append([1e6 * float(word) for word in answer.stdout.split()])
+    for column, engine in enumerate(("numpy alone", "vla_rt, with numpy")):
+        report.add(harness.from_rounds(IMPORT, engine, [[row[column] for row in spent]]))
+
+
 def main() -> None:
     """Measure and report."""
     options = harness.parse(__doc__)
     report = harness.Report("control_tick")
     measure(report, options.quick)
     measure_loop(report, options.quick)
+    measure_import(report, options.quick)
     ours = report.p50(CASE, "vla_rt")
     for row in report.rows:
         if row.case == CASE and row.engine != "vla_rt":

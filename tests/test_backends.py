@@ -75,3 +75,15 @@ def test_import_error_keeps_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_backend_names_those_that_exist() -> None:
     with pytest.raises(vr.ModelError, match="quantum"):
         _backends.open_backend("quantum")
+
+
+def test_without_torch_the_training_side_says_what_to_install() -> None:
+    code = "import sys; sys.modules['torch'] = None; import vla_rt as vr\n"
+    for name in ("policies", "training"):
+        run = subprocess.run(
+            [sys.executable, "-c", f"{code}vr.{name}"], capture_output=True, text=True, check=False
+        )
+        assert run.stderr.splitlines()[-1] == (
+            f"ImportError: vla_rt.{name} needs PyTorch, which is not installed; "
+            "run: pip install 'vla-rt[train]'"
+        )

@@ -13,8 +13,8 @@ namespace vla_rt {
 ViolationCounter::ViolationCounter(const JointLimits& limits, double period_s)
     : limits_(limits), period_s_(period_s) {
   limits.validate();
-  if (!constraints::within(period_s, std::numeric_limits<double>::min(), 1))
-    throw ConfigError("period_s", number(period_s), "must be in (0, 1]");
+  if (!constraints::within(period_s, 1e-6, 1))
+    throw ConfigError("period_s", number(period_s), "must be in [1e-6, 1] s");
 }
 
 void ViolationCounter::reset(std::span<const double> position) noexcept {

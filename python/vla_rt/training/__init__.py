@@ -1,5 +1,10 @@
 """Training of policies: one loop for every policy that has ``loss(batch)``. Importing this imports torch."""
 
+# ruff: noqa: E402  (what is missing is said before anything needs it)
+from vla_rt._extras import require_torch
+
+require_torch("vla_rt.training")
+
 from vla_rt.training.batches import BatchSource, Dataset, dataset_statistics
 from vla_rt.training.thread_count import fastest_num_threads
 from vla_rt.training.train_config import TrainConfig

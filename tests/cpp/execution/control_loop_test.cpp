@@ -1,6 +1,7 @@
 #include "vla_rt/execution/control_loop.hpp"
 
 #include <doctest/doctest.h>
+#include <pthread.h>
 
 #include <array>
 #include <chrono>
@@ -268,6 +269,21 @@ TEST_CASE("a call that an earlier run gave up is not overlapped by another") {
   *gate = true;
   sleep_ms(100);
   check_safe(loop.run(0.1));
+}
+
+TEST_CASE("an inference thread that is killed ends in the watchdog's certified stop") {
+  ControlConfig config = loop_config();
+  config.controller.watchdog_s = 0.4;
+  config.inference.stop_timeout_s = 0.05;
+  ControlLoop loop(simulated(), std::make_shared<SinePolicy>([](int call) {
+                     if (call == 3) pthread_exit(nullptr);
+                   }),
+                   config);
+  const RunReport report = loop.run(10);
+  check_safe(report);
+  CHECK(report.fault.reason == FaultReason::Watchdog);
+  CHECK(report.inference.chunks == 3);
+  CHECK(report.duration_s < 5);
 }
 
 TEST_CASE("a plan that reaches beyond the watchdog's patience is renewed before it bites") {

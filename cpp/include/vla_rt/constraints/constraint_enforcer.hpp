@@ -49,7 +49,7 @@ class VLA_RT_API ConstraintEnforcer {
   /// Entries the wish log holds; older ones are overwritten.
   static constexpr int kLogCapacity = 256;
 
-  /// Throws ConfigError for bad limits, a period that is not in (0, 1] s, or bad options.
+  /// Throws ConfigError for bad limits, a period that is not in [1e-6, 1] s, or bad options.
   ConstraintEnforcer(const JointLimits& limits, double period_s, bool path_preserving = false);
   ConstraintEnforcer(const JointLimits& limits, double period_s, const EnforcerOptions& options);
   /// Also keeps the points of the workspaces inside their walls and the shapes of the collision model apart,
