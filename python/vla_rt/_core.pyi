@@ -1524,7 +1524,7 @@ class ViolationCounter:
 
     Args:
         limits: JointLimits of N joints.
-        period_s: time between positions in (0, 1] s.
+        period_s: time between positions in [1e-6, 1] s.
 
     Raises:
         ConfigError: bad limits or period.
@@ -1613,7 +1613,7 @@ class ConstraintEnforcer:
 
     Args:
         limits: JointLimits of N joints.
-        period_s: control period in (0, 1] s.
+        period_s: control period in [1e-6, 1] s.
         kinematics: Kinematics of the same joints; needed for a workspace, else taken from collision.
         workspace: Workspace or a list[typing.Any] of them: points of the robot that must stay inside walls.
         collision: CollisionModel: links that must not touch each other or the world.

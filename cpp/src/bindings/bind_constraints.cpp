@@ -157,7 +157,7 @@ void bind_enforcer(py::module_& m) {
       "docs/safety.md.\n\n"
       "Args:\n"
       "    limits: JointLimits of N joints.\n"
-      "    period_s: control period in (0, 1] s.\n"
+      "    period_s: control period in [1e-6, 1] s.\n"
       "    kinematics: Kinematics of the same joints; needed for a workspace, else taken from collision.\n"
       "    workspace: Workspace or a list of them: points of the robot that must stay inside walls.\n"
       "    collision: CollisionModel: links that must not touch each other or the world.\n"

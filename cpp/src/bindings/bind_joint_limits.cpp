@@ -68,7 +68,7 @@ void bind_counter(py::module_& m) {
       "outside its range, counted once per joint, tick and order. NaN breaks all of them.\n\n"
       "Args:\n"
       "    limits: JointLimits of N joints.\n"
-      "    period_s: time between positions in (0, 1] s.\n\n"
+      "    period_s: time between positions in [1e-6, 1] s.\n\n"
       "Raises:\n"
       "    ConfigError: bad limits or period.\n")
       .def(py::init<const JointLimits&, double>(), py::arg("limits"), py::arg("period_s"))

@@ -43,7 +43,7 @@ ControllerConfig checked(ControllerConfig config, const JointLimits& limits) {
 }  // namespace
 
 void ControllerConfig::validate() const {
-  require("period_s", period_s, period_s > 0 && period_s <= 1, "must be in (0, 1] s");
+  require("period_s", period_s, period_s >= 1e-6 && period_s <= 1, "must be in [1e-6, 1] s");
   require("state_timeout_s", state_timeout_s, state_timeout_s > 0 && state_timeout_s <= kMaxTimeout,
           "must be in (0, 1e6] s");
   require("plan_timeout_s", plan_timeout_s, plan_timeout_s >= 0 && plan_timeout_s <= kMaxTimeout,

@@ -17,7 +17,7 @@ namespace vla_rt {
 
 /// What a Controller needs to know besides the limits.
 struct ControllerConfig {
-  double period_s = 0.001;       ///< nominal time between ticks, in (0, 1]
+  double period_s = 0.001;       ///< nominal time between ticks [s], in [1e-6, 1]
   ChunkExecutorConfig executor;  ///< how chunks become a wish; its `action_dim` 0 means N
   EnforcerOptions enforcer;      ///< how the wish is followed
   double state_timeout_s = 0.1;  ///< an older measurement is stale
