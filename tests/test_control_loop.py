@@ -1,7 +1,10 @@
 """A control loop follows its policy and tells everything about it."""
 
+import ctypes
 import json
 import threading
+import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +28,22 @@ def test_a_run_follows_its_policy_and_tells_everything() -> None:
     assert values["inference"]["last_error"] is None
     assert set(values["inference"]["latency_ms"]) == {"p50", "p99", "p999", "max"}
     assert set(values["wakeup_us"]) == set(values["compute_us"]) == {"p50", "p99", "p999", "max"}
-    assert values["seam"]["count"] > 5
+    seam = values["seam"]
+    assert seam["count"] > 5
+    for name in ("position", "velocity", "acceleration"):
+        assert 0 <= seam["p50"][name] <= seam["p99"][name] <= seam[name]
+        assert report.seams[name].shape == (seam["count"], N)
+        assert report.seams[name].max() == seam[name]
+    inference, executor = values["inference"], values["executor"]
+    assert executor["accepted"] == inference["chunks"]
+    assert executor["splices"] == seam["count"]
+    assert executor["starved_s"] < 0.2
+    assert len(report.handovers["time_s"]) == inference["chunks"]
+    assert report.handovers["delay_s"].max() == pytest.approx(1e-3 * inference["delay_ms"]["max"])
+    assert report.handovers["dropped_rows"].sum() == executor["dropped_rows"]
+    assert inference["delay_ms"]["p50"] >= inference["latency_ms"]["p50"]
+    assert inference["remaining_plan_ms"]["min"] <= inference["remaining_plan_ms"]["p50"]
+    assert 0 < inference["expected_delay_ms"]["p50"] < 100
     assert 0 < values["tracking_rms"] < 0.05
     assert 0 <= values["limiting_rms"] < 0.05
     assert set(values["worst_limit_ratio"]) == {"velocity", "acceleration", "jerk"}
@@ -38,7 +56,8 @@ def test_a_run_follows_its_policy_and_tells_everything() -> None:
     for name in ("measured_position", "measured_velocity", "command_position", "command_velocity"):
         assert trace[name].shape == (rows, N)
     assert np.all(np.diff(trace["time_s"]) > 0)
-    assert trace["chunk_sequence"][-1] == values["inference"]["chunks"]
+    assert set(np.diff(trace["chunk_sequence"].astype(int))) == {0, 1}
+    assert report.seams["time_s"][0] >= trace["time_s"][0]
     # The commands are one motion: each is its predecessor plus nominal time at its velocity.
     step = np.abs(np.diff(trace["command_position"], axis=0)).max()
     assert step <= 2.2e-3 * (1 + 1e-6)
@@ -51,6 +70,66 @@ def test_the_plan_decides_how_often_the_policy_is_asked() -> None:
     # Eight rows at 20 Hz: a chunk each 0.4 s, less the lead for its latency.
     assert 4 <= report.inference["chunks"] <= 9
     assert report.status_counts["starved"] < 200
+
+
+def test_a_policy_that_never_lets_go_of_the_gil_does_not_hold_up_the_tick() -> None:
+    libc = ctypes.PyDLL(None)  # calls without releasing the GIL
+
+    def hold(call: int) -> None:
+        if call > 2:
+            libc.usleep(150_000)
+
+    report = run(Sine(hold), 2.0, inference_rate_hz=None, execution_horizon=8, watchdog_s=1.0)
+    check_safe(report)
+    assert report.fault is None
+    assert report.inference["latency_ms"]["max"] > 149
+    assert report.inference["chunks"] >= 4
+    assert report.executor["starved_s"] < 0.2
+    # The tick would stand still for 150 ms if it ever waited for Python; a busy machine alone costs far less.
+    assert np.diff(report.trace["time_s"]).max() < 0.1
+    assert report.compute_us["max"] < 100_000
+
+
+def test_a_python_policy_is_shown_what_its_chunk_continues() -> None:
+    class Continuing:
+        period_s = 0.05
+
+        def __init__(self) -> None:
+            self.begin, self.shown = time.monotonic(), list[Any]()
+
+        def __call__(self, observation: dict[str, Any], guidance: Any = None) -> np.ndarray:
+            self.shown.append(guidance)
+            return sine(time.monotonic() - self.begin)
+
+    policy = Continuing()
+    options = {"inference_rate_hz": None, "execution_horizon": 4, "rtc_schedule": "linear"}
+    report = run(policy, 1.0, mode="rtc", rtc_max_weight=3.0, **options)
+    check_safe(report)
+    assert policy.shown[0] is None
+    assert len(policy.shown) >= 4
+    for guidance in policy.shown[1:]:
+        assert isinstance(guidance, vr.rtc.Guidance)
+        assert guidance.previous.shape[1] == N
+        assert 4 <= len(guidance.previous) <= 16
+        assert guidance.execution_horizon == 12
+        assert (guidance.max_weight, guidance.schedule) == (3.0, "linear")
+    policy.shown.clear()
+    run(policy, 0.5, **options)
+    assert set(policy.shown) == {None}
+
+
+def test_relative_actions_are_anchored_to_the_state_that_was_seen() -> None:
+    arm = vr.robots.SimulatedRobot(limits(), np.full(N, 0.4))
+
+    def stay(observation: dict[str, Any]) -> np.ndarray:
+        return np.zeros((16, N))
+
+    config = vr.ControlConfig(mode="async", lock_memory=False, relative_to="observation.state")
+    report = vr.ControlLoop(arm, stay, config).run(0.5)
+    check_safe(report)
+    assert np.abs(report.trace["command_position"] - 0.4).max() < 1e-3
+    with pytest.raises(vr.ConfigError, match="relative_dims"):
+        vr.ControlLoop(arm, stay, vr.ControlConfig(relative_to="observation.state", relative_dims=(1, 1)))
 
 
 def test_lists_and_float32_are_chunks_too() -> None:

@@ -11,6 +11,7 @@ import typing
 
 __all__: list[str] = [
     "ActionSpace",
+    "AnchoredSource",
     "AutoregressiveSampler",
     "BoundedActionSpace",
     "Box",
@@ -39,6 +40,7 @@ __all__: list[str] = [
     "FlowMatchingSampler",
     "FormatError",
     "Guidance",
+    "GuidanceOptions",
     "HalfSpace",
     "HybridActionSpace",
     "JointLimits",
@@ -2044,6 +2046,17 @@ class TemporalEnsembler:
         T.
         """
 
+class GuidanceOptions:
+    """
+    How chunks continue the one before; see `Guidance`.
+    """
+    def __init__(
+        self,
+        max_weight: typing.SupportsFloat | typing.SupportsIndex = 5.0,
+        schedule: str = "exp",
+        jacobian: str = "identity",
+    ) -> None: ...
+
 class Guidance:
     """
     Makes a sampled chunk continue a previous one (real-time chunking).
@@ -2325,11 +2338,18 @@ class PythonChunkSource(ChunkSource):
     Args:
         policy: The callable.
         period_s: Time between the rows of its chunks [s], in (0, 60].
+        guidance: Where given, `policy` takes a second argument in mode "rtc": a `vla_rt.rtc.Guidance` made with these
+            options, the chunk to continue. It is left out while there is none.
 
     Raises:
         ConfigError: `policy` is not callable, or the period is outside its bounds.
     """
-    def __init__(self, policy: typing.Any, period_s: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    def __init__(
+        self,
+        policy: typing.Any,
+        period_s: typing.SupportsFloat | typing.SupportsIndex,
+        guidance: GuidanceOptions | None = None,
+    ) -> None: ...
     @property
     def period_s(self) -> float:
         """
@@ -2343,11 +2363,33 @@ class PolicySource(ChunkSource):
     Args:
         policy: From `load_policy`.
         seed: Of the noise; chunk i is sampled with that of (seed, i).
+        guidance: How chunks continue the one before in mode "rtc"; None: as GuidanceOptions() says.
 
     Raises:
         ConfigError: The policy looks back on more than one observation.
     """
-    def __init__(self, policy: Policy, seed: typing.SupportsInt | typing.SupportsIndex = 0) -> None: ...
+    def __init__(
+        self,
+        policy: Policy,
+        seed: typing.SupportsInt | typing.SupportsIndex = 0,
+        guidance: GuidanceOptions | None = None,
+    ) -> None: ...
+
+class AnchoredSource(ChunkSource):
+    """
+    A policy with relative actions, as absolute ones.
+
+    Adds the state that the policy saw to its rows, and subtracts it from the rows that its chunk shall continue.
+
+    Args:
+        source: The policy.
+        feature: Observation feature (float32) whose element d is the state of dim d.
+        dims: The relative dims.
+
+    Raises:
+        ConfigError: A dim is there twice or out of range.
+    """
+    def __init__(self, source: typing.Any, feature: str, dims: numpy.typing.ArrayLike) -> None: ...
 
 class ControlConfig:
     """
@@ -2473,6 +2515,8 @@ class RunReport:
     """
     What one run came to, measured on the emitted commands.
     """
+    def handovers(self) -> dict[str, typing.Any]: ...
+    def seams(self) -> dict[str, typing.Any]: ...
     def to_dict(self) -> dict[str, typing.Any]: ...
     def trace(self) -> dict[str, typing.Any]: ...
 

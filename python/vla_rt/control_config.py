@@ -20,10 +20,19 @@ from vla_rt.errors import ConfigError, error, require
 __all__ = ["ControlConfig"]
 
 _LIMIT_FIELDS = ("min_position", "max_position", "max_velocity", "max_acceleration", "max_jerk")
-_WORDS = ("mode", "interpolation", "merge", "on_starvation", "realtime")
+_WORDS = (
+    "mode",
+    "interpolation",
+    "merge",
+    "on_starvation",
+    "realtime",
+    "rtc_schedule",
+    "rtc_jacobian",
+    "relative_to",
+)
 _INTEGERS = ("execution_horizon", "priority", "cpu", "seed")
 _FLAGS = ("path_preserving", "lock_memory")
-_SEQUENCES = ("merge_weights", "discrete_dims")
+_SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims")
 #: Fields whose None switches a check off, with their largest value.
 _MOST = {"watchdog_s": 1e6, "max_following_error": 1e6, "plan_timeout_s": 1e6, "inference_rate_hz": 1e4}
 #: Fields whose None means that the robot or the policy says it, or that a check is off.
@@ -36,6 +45,8 @@ _OPTIONAL = (
     "inference_rate_hz",
     "cpu",
     "limits",
+    "relative_to",
+    "relative_dims",
 )
 
 
@@ -60,6 +71,12 @@ class ControlConfig:
         merge_weights: Of the old and the new rows, for "average".
         discrete_dims: Dimensions that are switched, not interpolated.
         on_starvation: When a plan ends before the next chunk: "hold" the last row or "decelerate".
+        rtc_max_weight: Largest strength with which "rtc" holds a chunk to the one before; >= 0.
+        rtc_schedule: How that falls from the delay to the horizon less `execution_horizon`: "exp", "linear",
+            "ones" or "zeros".
+        rtc_jacobian: "identity", "vjp" or "finite_differences"; see `vla_rt.rtc.Guidance`.
+        relative_to: Observation feature that the policy's actions are relative to; None is absolute actions.
+        relative_dims: The relative dimensions; None is all but `discrete_dims`.
         temporal_ensemble_coeff: m of the weights exp(-m i) of "ensemble".
         chunk_period_s: Time between the rows of a chunk [s]; None takes the policy's own, or 0.05 where it
             has none.
@@ -96,6 +113,11 @@ class ControlConfig:
     merge_weights: tuple[float, float] = (0.3, 0.7)
     discrete_dims: tuple[int, ...] = ()
     on_starvation: str = "hold"
+    rtc_max_weight: float = 5.0
+    rtc_schedule: str = "exp"
+    rtc_jacobian: str = "identity"
+    relative_to: str | None = None
+    relative_dims: tuple[int, ...] | None = None
     temporal_ensemble_coeff: float = 0.01
     chunk_period_s: float | None = None
     path_preserving: bool = False
@@ -138,6 +160,7 @@ class ControlConfig:
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name))
         require(self.seed >= 0, "seed", self.seed, "must be >= 0")
+        self.guidance_options()
         off_or = {name: _off(name, getattr(self, name)) for name in _MOST}
         period = self.chunk_period_s if self.chunk_period_s is not None else chunk_period_s
         if period is not None:
@@ -173,6 +196,10 @@ class ControlConfig:
             trace_s=self.trace_s,
             **off_or,
         )
+
+    def guidance_options(self) -> _core.GuidanceOptions:
+        """How chunks continue the one before in mode "rtc", for the C++ core."""
+        return _core.GuidanceOptions(self.rtc_max_weight, self.rtc_schedule, self.rtc_jacobian)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ControlConfig:

@@ -38,17 +38,25 @@ class RunReport:
             None.
         fault_text: The same in one sentence.
         interrupted: Ended early by Ctrl-C or `request_stop`.
-        inference: chunks, failures, refused, last_error, latency_ms {p50, p99, p999, max}, abandoned (the
-            policy did not return in time and was let go).
-        seam: Largest {position, velocity, acceleration} jump between two chunks before blending, and their
-            count.
+        inference: chunks, failures, refused, last_error, latency_ms {p50, p99, p999, max} of the policy,
+            delay_ms {p50, p99, p999, max} from observation to hand-over, expected_delay_ms {p50, max},
+            later_than_expected (chunks), remaining_plan_ms {min, p50} at hand-over, abandoned (the policy did
+            not return in time and was let go).
+        executor: Counts of the `ChunkExecutor`: accepted, dropped, refused and superseded chunks, dropped
+            rows, starved_s, ...
+        seam: Largest {position, velocity, acceleration} jump between two chunks before blending, the same of
+            its `p50` and `p99`, and their `count`.
         tracking_rms: Of measured - commanded position [rad] or [m].
         limiting_rms: Of wished - commanded position while the wish was followed [rad] or [m].
         realtime: What the kernel granted, and `refused`: one sentence per refusal.
         dropped_records: Ticks missing in `trace` and the rms because the recorder was behind.
         trace: The newest ticks: time_s, wakeup_us, compute_us (n,), measured_position,
             measured_velocity, command_position,
-            command_velocity, command_acceleration, target (n, N), status, chunk_sequence (n,).
+            command_velocity, command_acceleration, target (n, N), status, chunk_sequence (n,) of the chunk
+            that was followed.
+        handovers: The newest chunks: time_s, delay_s, expected_delay_s, remaining_s (plan left when it came),
+            dropped_rows, sequence (m,); times as the trace's.
+        seams: The newest seams: time_s (s,), position, velocity, acceleration (s, N).
     """
 
     ticks: int
@@ -63,17 +71,21 @@ class RunReport:
     fault_text: str | None
     interrupted: bool
     inference: dict[str, Any]
+    executor: dict[str, Any]
     seam: dict[str, Any]
     tracking_rms: float
     limiting_rms: float
     realtime: dict[str, Any]
     dropped_records: int
     trace: dict[str, NDArray[Any]] = field(repr=False, compare=False)
+    handovers: dict[str, NDArray[Any]] = field(repr=False, compare=False)
+    seams: dict[str, NDArray[Any]] = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the trace, ready for JSON."""
+        """Everything but the arrays, ready for JSON."""
         values = asdict(self)
-        del values["trace"]
+        for name in ("trace", "handovers", "seams"):
+            del values[name]
         return values
 
 
@@ -84,7 +96,8 @@ class ControlLoop:
         robot: A robot of `vla_rt.robots`.
         policy: A policy package from `load_policy`, an object with `sample(observation)`, or a callable
             `policy(observation: dict[str, ndarray]) -> (T, N) array`. Python ones run in the inference
-            thread; what they raise is counted and reported, and never ends the run.
+            thread; what they raise is counted and reported, and never ends the run. One that has a
+            parameter `guidance` is given the `vla_rt.rtc.Guidance` to continue in mode "rtc".
         config: How to run; the default where None.
 
     Raises:
@@ -109,7 +122,7 @@ class ControlLoop:
             bound = f"must be the period of the simulated robot, {period_s:g} s"
             raise error(ConfigError, "period_s", config.period_s, bound)
         core = config.to_core(limits, _known_to(policy, "period_s"), _known_to(policy, "execution_horizon"))
-        self._source = _source_of(policy, core.chunk_period_s, config.seed)
+        self._source = _source_of(policy, core.chunk_period_s, config, robot.num_joints)
         self._config = config
         self._core = _core.ControlLoop(robot, self._source, core)
 
@@ -132,7 +145,9 @@ class ControlLoop:
         is_number = isinstance(given, Real) and not isinstance(given, bool)
         require(is_number, "duration_s", duration_s, "must be a number in (0, 1e6] s")
         report = self._core.run(duration_s)
-        return RunReport(**report.to_dict(), trace=report.trace())
+        return RunReport(
+            **report.to_dict(), trace=report.trace(), handovers=report.handovers(), seams=report.seams()
+        )
 
     def request_stop(self) -> None:
         """End the run in progress early, with the certified stop. Any thread."""
@@ -152,11 +167,22 @@ def _known_to(policy: Any, name: str) -> Any:
     return None
 
 
-def _source_of(policy: Any, period_s: float, seed: int) -> _core.ChunkSource:
+def _source_of(policy: Any, period_s: float, config: ControlConfig, dims: int) -> _core.ChunkSource:
+    source = _absolute_source_of(policy, period_s, config)
+    if config.relative_to is None:
+        return source
+    chosen = config.relative_dims
+    if chosen is None:
+        chosen = tuple(d for d in range(dims) if d not in config.discrete_dims)
+    return _core.AnchoredSource(source, config.relative_to, chosen)
+
+
+def _absolute_source_of(policy: Any, period_s: float, config: ControlConfig) -> _core.ChunkSource:
     if isinstance(policy, _core.ChunkSource):
         return policy
+    guidance = config.guidance_options()
     if isinstance(policy, _core.Policy):
-        return _core.PolicySource(policy, seed)
+        return _core.PolicySource(policy, config.seed, guidance)
     function = getattr(policy, "sample", None) or getattr(policy, "predict", None) or policy
     if not callable(function):
         raise error(
@@ -165,4 +191,20 @@ def _source_of(policy: Any, period_s: float, seed: int) -> _core.ChunkSource:
             type(policy).__name__,
             "must be a policy package, have `sample`, or be callable",
         )
-    return _core.PythonChunkSource(function, period_s)
+    if not _takes_guidance(function):
+        return _core.PythonChunkSource(function, period_s)
+
+    def guided(observation: dict[str, NDArray[Any]], previous: Any = None) -> ArrayLike:
+        chunk: ArrayLike = function(observation, guidance=previous)
+        return chunk
+
+    return _core.PythonChunkSource(guided, period_s, guidance)
+
+
+def _takes_guidance(function: Callable[..., Any]) -> bool:
+    import inspect  # as slow to import as half the package
+
+    try:
+        return "guidance" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False

@@ -78,9 +78,9 @@ def plot_run(result: DemoResult, path: Path) -> None:
     low, high = np.asarray(limits.min_position), np.asarray(limits.max_position)
     middle, half = (high + low) / 2, (high - low) / 2
     with _style():
-        figure = _figure(13.5, 9.0)
-        grid = figure.add_gridspec(4, 3, width_ratios=(1.0, 1.0, 1.05), height_ratios=(1, 1, 1, 0.85))
-        motion = [figure.add_subplot(grid[row, :2]) for row in range(4)]
+        figure = _figure(13.5, 10.0)
+        grid = figure.add_gridspec(5, 3, width_ratios=(1.0, 1.0, 1.05), height_ratios=(1, 1, 1, 0.8, 0.7))
+        motion = [figure.add_subplot(grid[row, :2]) for row in range(5)]
         for axes in motion[1:]:
             axes.sharex(motion[0])
         signals = (
@@ -95,9 +95,10 @@ def plot_run(result: DemoResult, path: Path) -> None:
         for axes, (title, unit, values) in zip(motion, signals, strict=False):
             _draw_signal(axes, time_s, values, seams, f"{title} emitted, as a share {unit}")
         _draw_distance(motion[3], result, time_s, seams)
+        _draw_chunks(motion[4], result)
         _draw_tool_path(figure.add_subplot(grid[:2, 2], projection="3d"), result, time_s)
         _draw_latency(figure.add_subplot(grid[2, 2]), result)
-        _draw_figures(figure.add_subplot(grid[3, 2]), result)
+        _draw_figures(figure.add_subplot(grid[3:, 2]), result)
         figure.legend(
             *motion[0].get_legend_handles_labels(),
             loc="outside lower left",
@@ -143,8 +144,28 @@ def _draw_distance(axes: Any, result: DemoResult, time_s: _Array, seams: _Array)
     axes.axhline(1e3 * result.tolerance_m, color=_JOINTS[2], linewidth=1.1, linestyle=(0, (5, 3)))
     axes.vlines(seams, 0.0, 0.03, transform=axes.get_xaxis_transform(), color=_SEAM, linewidth=0.4)
     reach = f"{1e3 * result.tolerance_m:.0f} mm"
-    axes.set(xlabel="time [s]", title=f"Tool to goal [mm]; a line for each new goal, reached within {reach}")
+    axes.set(title=f"Tool to goal [mm]; a line for each new goal, reached within {reach}")
+    axes.tick_params(labelbottom=False)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _draw_chunks(axes: Any, result: DemoResult) -> None:
+    chunks, time_s = result.report.handovers, result.report.trace["time_s"]
+    axes.set(xlabel="time [s]", title="Chunks [ms]: delay after the observation, plan left when they came")
+    if not len(chunks["time_s"]) or not len(time_s):
+        return
+    at = chunks["time_s"] - float(time_s[0])
+    parts = (
+        ("remaining_s", "plan left", _JOINTS[2], "o"),
+        ("delay_s", "delay", _JOINTS[0], "o"),
+        ("expected_delay_s", "delay expected", _JOINTS[1], "_"),
+    )
+    for name, label, color, marker in parts:
+        axes.scatter(at, 1e3 * chunks[name], s=14, color=color, marker=marker, linewidth=1.0, label=label)
+    axes.set_yscale("symlog", linthresh=1.0)
+    axes.set_ylim(bottom=0.0, top=axes.get_ylim()[1] * 8)  # room for the legend
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.legend(loc="upper right", fontsize=8, ncols=3)
 
 
 def _draw_tool_path(axes: Any, result: DemoResult, time_s: _Array) -> None:
@@ -196,6 +217,8 @@ def _draw_latency(axes: Any, result: DemoResult) -> None:
 def _draw_figures(axes: Any, result: DemoResult) -> None:
     report, task = result.report, result.task
     latency, seam, worst = report.inference["latency_ms"], report.seam, report.worst_limit_ratio
+    delay, late = report.inference["delay_ms"], report.inference["later_than_expected"]
+    remaining, executor, p99 = report.inference["remaining_plan_ms"], report.executor, seam["p99"]
     refused = list(report.realtime.get("refused", []))
     lines = (
         ("goals reached", f"{task.reached} of {task.attempted}"),
@@ -207,7 +230,15 @@ def _draw_figures(axes: Any, result: DemoResult) -> None:
             f"{report.inference['chunks']} chunks, p50 {latency['p50']:.2f} ms, max {latency['max']:.2f} ms",
         ),
         ("tracking error", f"{1e3 * report.tracking_rms:.2f} mrad rms"),
-        ("largest seam", f"{1e3 * seam['position']:.1f} mrad, {seam['velocity']:.2f} rad/s, before blending"),
+        ("chunk delay", f"p50 {delay['p50']:.1f} ms, max {delay['max']:.1f} ms; {late} later than expected"),
+        (
+            "plan left",
+            f"{remaining['min']:.0f} ms or more; starved {executor['starved_s']:.2f} s",
+        ),
+        (
+            "seams",
+            f"p99 {1e3 * p99['position']:.1f} mrad, {p99['velocity']:.2f} rad/s, before blending",
+        ),
         ("real time", "everything granted" if not refused else f"{len(refused)} privileges refused"),
     )
     axes.axis("off")

@@ -14,6 +14,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/choices.hpp"
+#include "bindings/execution_dicts.hpp"
 #include "bindings/executor_config.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/execution/chunk_executor.hpp"
@@ -119,23 +120,7 @@ class PythonChunkExecutor {
     return list;
   }
 
-  [[nodiscard]] py::dict counters() const {
-    const ExecutorCounters c = executor_.counters();
-    py::dict counts;
-    counts["accepted"] = c.accepted;
-    counts["dropped_chunks"] = c.dropped_chunks;
-    counts["dropped_rows"] = c.dropped_rows;
-    counts["refused_invalid"] = c.refused_invalid;
-    counts["refused_future"] = c.refused_future;
-    counts["superseded"] = c.superseded;
-    counts["splices"] = c.splices;
-    counts["queries"] = c.queries;
-    counts["late_queries"] = c.late_queries;
-    counts["starved_queries"] = c.starved_queries;
-    counts["starved_s"] = to_seconds(c.starved_ns);
-    counts["overtaken"] = c.overtaken;
-    return counts;
-  }
+  [[nodiscard]] py::dict counters() const { return to_dict(executor_.counters()); }
 
   /// Plays chunks (n, T, D), one every `ticks` ticks, and times each call.
   py::dict benchmark(const ArrayLike& chunks, int ticks, double tick_s, std::uintptr_t counter) {

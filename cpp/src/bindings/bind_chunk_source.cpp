@@ -1,16 +1,20 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/python_guidance.hpp"
 #include "bindings/python_threads.hpp"
+#include "vla_rt/execution/anchored_source.hpp"
 #include "vla_rt/execution/chunk_source.hpp"
 #include "vla_rt/execution/policy_source.hpp"
 
@@ -56,8 +60,10 @@ std::string describe(const py::error_already_set& error) {
 // A Python callable as a policy.
 class PythonChunkSource final : public ChunkSource {
  public:
-  PythonChunkSource(py::object policy, double period_s)
-      : policy_(std::move(policy)), to_array_(py::module_::import("numpy").attr("asarray")) {
+  PythonChunkSource(py::object policy, double period_s, const std::optional<GuidanceOptions>& guidance)
+      : policy_(std::move(policy)),
+        to_array_(py::module_::import("numpy").attr("asarray")),
+        guidance_(guidance) {
     if (!PyCallable_Check(policy_.ptr())) throw ConfigError("policy", "", "must be callable");
     if (!(period_s > 0 && period_s <= 60))
       throw ConfigError("chunk_period_s", number(period_s), "must be in (0, 60] s");
@@ -69,10 +75,23 @@ class PythonChunkSource final : public ChunkSource {
   }
 
   void infer(const Observation& observation, ActionChunk& chunk) override {
+    call(observation, nullptr, chunk);
+  }
+  void infer_continuing(const Observation& observation, const ChunkPrefix& previous,
+                        ActionChunk& chunk) override {
+    call(observation, guidance_ ? &previous : nullptr, chunk);
+  }
+
+  [[nodiscard]] double period_s() const { return to_seconds(period_ns_); }
+
+ private:
+  void call(const Observation& observation, const ChunkPrefix* previous, ActionChunk& chunk) {
     const WorkerGil gil;
     try {
       const py::dict given = to_dict(observation);
-      const py::object answer = call_in_worker(to_array_, call_in_worker(policy_, given));
+      py::object guidance;
+      if (previous) guidance = py::cast(guidance_object(*previous));
+      const py::object answer = call_in_worker(to_array_, call_in_worker(policy_, given, guidance));
       const Array<double> rows = row_major<double>(py::reinterpret_borrow<ArrayLike>(answer), "chunk");
       require_shape(rows, "chunk", {-1, -1});
       if (rows.shape(0) > kMaxHorizon || rows.shape(1) > kMaxActionDim)
@@ -87,10 +106,14 @@ class PythonChunkSource final : public ChunkSource {
     }
   }
 
-  [[nodiscard]] double period_s() const { return to_seconds(period_ns_); }
+  [[nodiscard]] PythonGuidance guidance_object(const ChunkPrefix& previous) const {
+    const py::ssize_t rows = previous.rows;
+    const auto columns = static_cast<py::ssize_t>(previous.values.size()) / rows;
+    return {Array<double>({rows, columns}, previous.values.data()), previous.delay, previous.end, *guidance_};
+  }
 
- private:
   py::object policy_, to_array_;
+  std::optional<GuidanceOptions> guidance_;
   TimeNs period_ns_ = 0;
 };
 
@@ -108,20 +131,48 @@ It is called in the inference thread with a dict of arrays (copies: float32, int
 Args:
     policy: The callable.
     period_s: Time between the rows of its chunks [s], in (0, 60].
+    guidance: Where given, `policy` takes a second argument in mode "rtc": a `vla_rt.rtc.Guidance` made with these
+        options, the chunk to continue. It is left out while there is none.
 
 Raises:
     ConfigError: `policy` is not callable, or the period is outside its bounds.)")
-      .def(py::init<py::object, double>(), py::arg("policy"), py::arg("period_s"))
+      .def(py::init<py::object, double, const std::optional<GuidanceOptions>&>(), py::arg("policy"),
+           py::arg("period_s"), py::arg("guidance") = py::none())
       .def_property_readonly("period_s", &PythonChunkSource::period_s, "Time between rows [s].");
   py::class_<PolicySource, ChunkSource>(m, "PolicySource", R"(A policy package as the source of chunks.
 
 Args:
     policy: From `load_policy`.
     seed: Of the noise; chunk i is sampled with that of (seed, i).
+    guidance: How chunks continue the one before in mode "rtc"; None: as GuidanceOptions() says.
 
 Raises:
     ConfigError: The policy looks back on more than one observation.)")
-      .def(py::init<std::shared_ptr<Policy>, std::uint64_t>(), py::arg("policy"), py::arg("seed") = 0);
+      .def(py::init([](std::shared_ptr<Policy> policy, std::uint64_t seed,
+                       const std::optional<GuidanceOptions>& guidance) {
+             return std::make_unique<PolicySource>(std::move(policy), seed,
+                                                   guidance.value_or(GuidanceOptions{}));
+           }),
+           py::arg("policy"), py::arg("seed") = 0, py::arg("guidance") = py::none());
+  py::class_<AnchoredSource, ChunkSource>(m, "AnchoredSource",
+                                          R"(A policy with relative actions, as absolute ones.
+
+Adds the state that the policy saw to its rows, and subtracts it from the rows that its chunk shall continue.
+
+Args:
+    source: The policy.
+    feature: Observation feature (float32) whose element d is the state of dim d.
+    dims: The relative dims.
+
+Raises:
+    ConfigError: A dim is there twice or out of range.)")
+      .def(py::init([](const py::object& source, const std::string& feature, const ArrayLike& dims) {
+             std::vector<int> chosen;
+             for (const std::int64_t d : vector_of<std::int64_t>(dims, "relative_dims"))
+               chosen.push_back(static_cast<int>(std::clamp<std::int64_t>(d, -1, kMaxActionDim)));
+             return std::make_unique<AnchoredSource>(share<ChunkSource>(source), feature, chosen);
+           }),
+           py::arg("source"), py::arg("feature"), py::arg("dims"));
 }
 
 }  // namespace vla_rt::bindings

@@ -227,7 +227,9 @@ Raises:
 void bind_loop(py::module_& m) {
   py::class_<RunReport>(m, "RunReport", "What one run came to, measured on the emitted commands.")
       .def("to_dict", [](const RunReport& report) { return to_dict(report); })
-      .def("trace", [](const RunReport& report) { return to_dict(report.trace); });
+      .def("trace", [](const RunReport& report) { return to_dict(report.trace); })
+      .def("handovers", [](const RunReport& report) { return handovers_dict(report); })
+      .def("seams", [](const RunReport& report) { return seams_dict(report); });
 
   py::class_<ControlLoop>(m, "ControlLoop", "Threads around a Controller; use `vla_rt.ControlLoop`.")
       .def(py::init([](const py::object& robot, const py::object& policy, const ControlConfig& config) {

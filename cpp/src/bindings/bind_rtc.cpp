@@ -79,6 +79,15 @@ PythonGuidance make_guidance(const ArrayLike& previous, const py::object& delay,
 }
 
 void bind_guidance(py::module_& m) {
+  py::class_<GuidanceOptions>(m, "GuidanceOptions", "How chunks continue the one before; see `Guidance`.")
+      .def(py::init([](double max_weight, const std::string& schedule, const std::string& jacobian) {
+             const GuidanceOptions options{max_weight, schedule_from(schedule),
+                                           guidance_jacobian_from_string(jacobian, "jacobian")};
+             options.validate();
+             return options;
+           }),
+           py::arg("max_weight") = 5.0, py::arg("schedule") = "exp", py::arg("jacobian") = "identity");
+
   py::class_<PythonGuidance>(m, "Guidance",
                              R"(Makes a sampled chunk continue a previous one (real-time chunking).
 

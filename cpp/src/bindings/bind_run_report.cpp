@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -10,20 +12,71 @@ namespace py = pybind11;
 namespace vla_rt::bindings {
 namespace {
 
+py::dict milliseconds(const LatencySummary& summary) {
+  py::dict d;
+  d["p50"] = summary.p50_us * 1e-3;
+  d["p99"] = summary.p99_us * 1e-3;
+  d["p999"] = summary.p999_us * 1e-3;
+  d["max"] = summary.max_us * 1e-3;
+  return d;
+}
+
 py::dict to_dict(const InferenceStats& stats, bool abandoned) {
-  py::dict latency_ms;
-  latency_ms["p50"] = stats.latency.p50_us * 1e-3;
-  latency_ms["p99"] = stats.latency.p99_us * 1e-3;
-  latency_ms["p999"] = stats.latency.p999_us * 1e-3;
-  latency_ms["max"] = stats.latency.max_us * 1e-3;
+  std::vector<double> expected, remaining;
+  std::uint64_t later = 0;
+  for (const Handover& h : stats.handovers) {
+    if (h.sequence <= 1) continue;  // before the first chunk there is no plan, and nothing to expect
+    remaining.push_back(to_seconds(h.remaining_ns) * 1e3);
+    expected.push_back(to_seconds(h.expected_delay_ns) * 1e3);
+    later += h.delay_ns > h.expected_delay_ns;
+  }
+  std::ranges::sort(expected);
+  std::ranges::sort(remaining);
+  const auto rank = [](const std::vector<double>& sorted, double q) {
+    if (sorted.empty()) return 0.0;
+    const double place = std::ceil(q * static_cast<double>(sorted.size()));
+    return sorted[static_cast<std::size_t>(std::max(place, 1.0)) - 1];
+  };
+  py::dict expected_ms, remaining_ms;
+  expected_ms["p50"] = rank(expected, 0.5);
+  expected_ms["max"] = rank(expected, 1);
+  remaining_ms["min"] = rank(remaining, 0);
+  remaining_ms["p50"] = rank(remaining, 0.5);
   py::dict d;
   d["chunks"] = stats.chunks;
   d["failures"] = stats.failures;
   d["refused"] = stats.refused;
   d["last_error"] = stats.last_error.empty() ? py::object(py::none()) : py::object(py::str(stats.last_error));
-  d["latency_ms"] = latency_ms;
+  d["latency_ms"] = milliseconds(stats.latency);
+  d["delay_ms"] = milliseconds(stats.delay);
+  d["expected_delay_ms"] = expected_ms;
+  d["later_than_expected"] = later;
+  d["remaining_plan_ms"] = remaining_ms;
   d["abandoned"] = abandoned;
   return d;
+}
+
+py::dict to_dict(const SeamSummary& seam) {
+  const auto jump = [](double p, double v, double a) {
+    py::dict d;
+    d["position"] = p;
+    d["velocity"] = v;
+    d["acceleration"] = a;
+    return d;
+  };
+  py::dict d = jump(seam.position.max, seam.velocity.max, seam.acceleration.max);
+  d["count"] = seam.count;
+  d["p50"] = jump(seam.position.p50, seam.velocity.p50, seam.acceleration.p50);
+  d["p99"] = jump(seam.position.p99, seam.velocity.p99, seam.acceleration.p99);
+  return d;
+}
+
+template <class Rows, class Get>
+auto column(const Rows& rows, Get get) {
+  py::array_t<decltype(get(rows.front()))> values(static_cast<py::ssize_t>(rows.size()));
+  py::ssize_t row = 0;
+  for (const auto& r : rows) values.mutable_at(row++) = get(r);
+  return values;
 }
 
 py::array_t<double> signal(const Trace& trace, Signal which) {
@@ -38,6 +91,53 @@ py::array_t<double> signal(const Trace& trace, Signal which) {
 }
 
 }  // namespace
+
+py::dict to_dict(const ExecutorCounters& c) {
+  py::dict counts;
+  counts["accepted"] = c.accepted;
+  counts["dropped_chunks"] = c.dropped_chunks;
+  counts["dropped_rows"] = c.dropped_rows;
+  counts["refused_invalid"] = c.refused_invalid;
+  counts["refused_future"] = c.refused_future;
+  counts["superseded"] = c.superseded;
+  counts["splices"] = c.splices;
+  counts["queries"] = c.queries;
+  counts["late_queries"] = c.late_queries;
+  counts["starved_queries"] = c.starved_queries;
+  counts["starved_s"] = to_seconds(c.starved_ns);
+  counts["overtaken"] = c.overtaken;
+  return counts;
+}
+
+py::dict handovers_dict(const RunReport& report) {
+  const auto& rows = report.inference.handovers;
+  py::dict d;
+  d["time_s"] = column(rows, [](const Handover& h) { return to_seconds(h.time_ns); });
+  d["delay_s"] = column(rows, [](const Handover& h) { return to_seconds(h.delay_ns); });
+  d["expected_delay_s"] = column(rows, [](const Handover& h) { return to_seconds(h.expected_delay_ns); });
+  d["remaining_s"] = column(rows, [](const Handover& h) { return to_seconds(h.remaining_ns); });
+  d["dropped_rows"] =
+      column(rows, [](const Handover& h) { return static_cast<std::int64_t>(h.dropped_rows); });
+  d["sequence"] = column(rows, [](const Handover& h) { return h.sequence; });
+  return d;
+}
+
+py::dict seams_dict(const RunReport& report) {
+  const auto joints = static_cast<std::size_t>(report.trace.num_joints);
+  const auto matrix = [&](JointArray Seam::* quantity) {
+    py::array_t<double> values(
+        {static_cast<py::ssize_t>(report.seams.size()), static_cast<py::ssize_t>(joints)});
+    double* out = values.mutable_data();
+    for (const Seam& seam : report.seams) out = std::copy_n((seam.*quantity).begin(), joints, out);
+    return values;
+  };
+  py::dict d;
+  d["time_s"] = column(report.seams, [](const Seam& s) { return to_seconds(s.time_ns); });
+  d["position"] = matrix(&Seam::position);
+  d["velocity"] = matrix(&Seam::velocity);
+  d["acceleration"] = matrix(&Seam::acceleration);
+  return d;
+}
 
 py::dict to_dict(const RunReport& report) {
   py::dict d;
@@ -61,12 +161,8 @@ py::dict to_dict(const RunReport& report) {
   d["fault_text"] = faulted ? py::object(py::str(report.fault_text)) : py::object(py::none());
   d["interrupted"] = report.interrupted;
   d["inference"] = to_dict(report.inference, report.inference_abandoned);
-  py::dict seam;
-  seam["count"] = report.seam.count;
-  seam["position"] = report.seam.position;
-  seam["velocity"] = report.seam.velocity;
-  seam["acceleration"] = report.seam.acceleration;
-  d["seam"] = seam;
+  d["executor"] = to_dict(report.executor);
+  d["seam"] = to_dict(report.seam);
   d["tracking_rms"] = report.tracking_rms;
   d["limiting_rms"] = report.limiting_rms;
   d["realtime"] = to_dict(report.realtime);

@@ -24,9 +24,14 @@ inline pybind11::object fault_or_none(const Fault& fault, const std::string& tex
   return d;
 }
 
+/// Counts of a ChunkExecutor.
+pybind11::dict to_dict(const ExecutorCounters& counters);
 /// The counts, latencies and figures; everything but the trace.
 pybind11::dict to_dict(const RunReport& report);
 /// name -> array of the newest ticks, time from the first of them that was kept.
 pybind11::dict to_dict(const Trace& trace);
+/// name -> array of the chunks that were handed over, and of the seams; times as the trace's.
+pybind11::dict handovers_dict(const RunReport& report);
+pybind11::dict seams_dict(const RunReport& report);
 
 }  // namespace vla_rt::bindings

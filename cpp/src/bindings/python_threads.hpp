@@ -128,11 +128,12 @@ class WithoutGil {
   PyThreadState* state_;
 };
 
-/// callable(argument), under a WorkerGil; throws pybind11::error_already_set.
-inline pybind11::object call_in_worker(pybind11::handle callable, pybind11::handle argument) {
+/// callable(argument) or callable(argument, second), under a WorkerGil; throws pybind11::error_already_set.
+inline pybind11::object call_in_worker(pybind11::handle callable, pybind11::handle argument,
+                                       pybind11::handle second = {}) {
   // No C++ object with a destructor may live between here and Python: see the top of this file.
-  PyObject* result =
-      park_at_exit([&] { return PyObject_CallFunctionObjArgs(callable.ptr(), argument.ptr(), nullptr); });
+  PyObject* result = park_at_exit(
+      [&] { return PyObject_CallFunctionObjArgs(callable.ptr(), argument.ptr(), second.ptr(), nullptr); });
   if (!result) throw pybind11::error_already_set();
   return pybind11::reinterpret_steal<pybind11::object>(result);
 }

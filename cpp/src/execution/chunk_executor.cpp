@@ -57,10 +57,11 @@ struct ChunkExecutor::Impl {
   const Plan* published = nullptr;  // the newest plan: in the buffer's middle or front, so written by nobody
 
   // The reader's.
-  alignas(64) Motion last;  // its last answer
-  bool moving = false;      // that answer is where the robot was told to be
-  bool has_origin = false;  // so is the answer before the first chunk
-  Fade correction;          // what the plan in hand differs by from the motion that was given out
+  alignas(64) Motion last;     // its last answer
+  std::uint64_t sequence = 0;  // of the chunk that gave it
+  bool moving = false;         // that answer is where the robot was told to be
+  bool has_origin = false;     // so is the answer before the first chunk
+  Fade correction;             // what the plan in hand differs by from the motion that was given out
   Counter queries, late_queries, starved_queries, starved_ns, overtaken;
 
   explicit Impl(const ChunkExecutorConfig& c) : config(validated(c)), D(c.action_dim), planner(config) {
@@ -80,6 +81,7 @@ void ChunkExecutor::Impl::start_from(std::span<const double> position) {
   plans.update();
   has_origin = !position.empty();
   now = plan_end = due = kNever;
+  sequence = 0;
   moving = false;
   last = {};
   correction.clear();
@@ -166,6 +168,7 @@ Status ChunkExecutor::at(TimeNs time, std::span<double> position,
   e.correction.add(time, e.D, e.last);
   std::copy_n(e.last.q.data(), std::min(position.size(), static_cast<std::size_t>(e.D)), position.data());
   std::copy_n(e.last.dq.data(), std::min(velocity.size(), static_cast<std::size_t>(e.D)), velocity.data());
+  e.sequence = segment.sequence;
   e.moving = !segment.origin || e.has_origin;
   if (segment.covers(time)) return Status::Ok;
   if (!segment.origin) {
@@ -194,6 +197,7 @@ int ChunkExecutor::previous_rows(TimeNs start, int rows, std::span<double> out) 
   return within;
 }
 
+std::uint64_t ChunkExecutor::sequence() const noexcept { return impl_->sequence; }
 TimeNs ChunkExecutor::now() const noexcept { return impl_->now.load(std::memory_order_relaxed); }
 TimeNs ChunkExecutor::plan_end() const noexcept { return impl_->plan_end.load(std::memory_order_relaxed); }
 TimeNs ChunkExecutor::due() const noexcept { return impl_->due.load(std::memory_order_relaxed); }

@@ -4,4 +4,9 @@ namespace vla_rt {
 
 ChunkSource::~ChunkSource() = default;
 
+void ChunkSource::infer_continuing(const Observation& observation, const ChunkPrefix& /*previous*/,
+                                   ActionChunk& chunk) {
+  infer(observation, chunk);
+}
+
 }  // namespace vla_rt

@@ -1,5 +1,6 @@
 #include "vla_rt/execution/control_loop.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -7,6 +8,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "execution/tick_task.hpp"
 #include "vla_rt/core/claim.hpp"
@@ -63,16 +65,25 @@ std::string describe(const Fault& fault, const Robot& robot) {
   return reason.empty() ? fault.text() : "driver error: " + reason;
 }
 
-SeamSummary summarise(const ChunkExecutor& executor) {
-  SeamSummary summary;
-  summary.count = static_cast<std::uint64_t>(executor.counters().splices);
-  for (const Seam& seam : executor.seams())
-    for (std::size_t i = 0; i < static_cast<std::size_t>(executor.config().action_dim); ++i) {
-      summary.position = std::max(summary.position, seam.position[i]);
-      summary.velocity = std::max(summary.velocity, seam.velocity[i]);
-      summary.acceleration = std::max(summary.acceleration, seam.acceleration[i]);
-    }
-  return summary;
+SeamSummary::Jump jump_of(const std::vector<Seam>& seams, JointArray Seam::* quantity) {
+  if (seams.empty()) return {};
+  std::vector<double> worst;
+  worst.reserve(seams.size());
+  for (const Seam& seam : seams) worst.push_back(*std::ranges::max_element(seam.*quantity));
+  std::ranges::sort(worst);
+  const auto rank = [&](double q) {
+    return worst[static_cast<std::size_t>(std::ceil(q * static_cast<double>(worst.size()))) - 1];
+  };
+  return {rank(0.5), rank(0.99), worst.back()};
+}
+
+void report_execution(const ChunkExecutor& executor, RunReport& report) {
+  report.executor = executor.counters();
+  report.seams = executor.seams();
+  report.seam = {.count = static_cast<std::uint64_t>(report.executor.splices),
+                 .position = jump_of(report.seams, &Seam::position),
+                 .velocity = jump_of(report.seams, &Seam::velocity),
+                 .acceleration = jump_of(report.seams, &Seam::acceleration)};
 }
 
 }  // namespace
@@ -182,7 +193,7 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
   task.report(report);
   report.fault = c.controller.fault();
   report.fault_text = describe(report.fault, *c.robot);
-  report.seam = summarise(c.controller.executor());
+  report_execution(c.controller.executor(), report);
   report.tracking_rms = recorder.tracking_rms();
   report.limiting_rms = recorder.limiting_rms();
   report.realtime = thread.grant();

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string>
 
+#include "execution/plan_clock.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/rt/watchdog.hpp"
 
@@ -64,6 +65,7 @@ struct Controller::Impl {
         period_ns(from_seconds(config.period_s)),
         state_timeout_ns(from_seconds(config.state_timeout_s)),
         plan_timeout_ns(from_seconds(config.plan_timeout_s)),
+        clock(period_ns),
         executor(config.executor),
         enforcer(limits, config.period_s, config.enforcer),
         watchdog(from_seconds(config.watchdog_s > 0 ? config.watchdog_s : kMaxTimeout)) {}
@@ -72,6 +74,7 @@ struct Controller::Impl {
   const std::size_t n;
   const TimeNs period_ns, state_timeout_ns, plan_timeout_ns;
 
+  execution::PlanClock clock;
   ChunkExecutor executor;
   ConstraintEnforcer enforcer;
   Watchdog watchdog;
@@ -179,6 +182,7 @@ void Controller::reset(std::span<const double> position) {
   Impl& c = *impl_;
   c.enforcer.reset(position);  // the only call that may refuse, so that a failure changes nothing
   c.executor.reset(position);
+  c.clock.reset();
   c.watchdog.reset();
   c.started = true;
   c.ticked = false;
@@ -226,7 +230,8 @@ Status Controller::tick(TimeNs now, const RobotState& state,
   c.ticked = true;
 
   const std::span<double> target{c.target.data(), c.n}, feedforward{c.feedforward.data(), c.n};
-  const Status plan = c.executor.at(now, target, feedforward);
+  const Status plan = c.executor.at(c.clock.advance(now), target, feedforward);
+  for (double& velocity : feedforward) velocity *= c.clock.rate();
   const bool plan_stale = c.plan_timeout_ns > 0 && plan != Status::Starved &&
                           now - c.plan_time.load(std::memory_order_relaxed) > c.plan_timeout_ns;
 

@@ -54,6 +54,10 @@ double DelayEstimator::delay_s() const noexcept {
   return 0;
 }
 
+double DelayEstimator::slowest_s() const noexcept {
+  return *std::max_element(latency_s_.begin(), latency_s_.begin() + std::max(count_, 1)) * (count_ > 0);
+}
+
 int DelayEstimator::delay_rows() const noexcept {
   // A latency of a whole number of rows is that many, not one more by rounding.
   const double rows = std::ceil(delay_s() / period_s_ - 1e-9);

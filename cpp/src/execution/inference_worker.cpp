@@ -3,14 +3,15 @@
 #include <cxxabi.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
+#include "execution/inference_schedule.hpp"
 #include "vla_rt/core/claim.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/rt/triple_buffer.hpp"
@@ -20,7 +21,6 @@ namespace {
 
 constexpr TimeNs kPollNs = 1'000'000;    // for a state newer than the last one used
 constexpr TimeNs kRetryNs = 20'000'000;  // after a failure, unless a rate is given
-constexpr TimeNs kMarginNs = 5'000'000;  // the worker's own wake-up and hand-over
 
 // Name and index of the first number that is not finite; empty when all are.
 std::string find_non_finite(const Observation& observation) {
@@ -96,13 +96,15 @@ struct InferenceWorker::Shared {
   bool started = false, stopping = false, ended = false;
   Controller* controller;  // null from the end of `stop` on
   InferenceStats counted;
-  LatencyHistogram latency;  // written by the worker alone
+  LatencyHistogram latency, delay;  // written by the worker alone
 
   // Worker thread only.
   Observation observation;
   ActionChunk chunk;
   std::uint64_t sequence = 0;
-  std::array<TimeNs, 8> recent_latencies{};
+  execution::InferenceSchedule schedule;
+  std::vector<double> previous;  // rows of the plan, for mode Rtc
+  int horizon = 0;               // of the newest chunk
 
   Shared(std::shared_ptr<Robot> robot_in, std::shared_ptr<ChunkSource> source_in, Controller& controller_in,
          const InferenceConfig& config_in)
@@ -112,7 +114,8 @@ struct InferenceWorker::Shared {
               "the policy is in use: by another control loop, or by a call of an earlier run that has not "
               "returned"),
         config(config_in),
-        controller(&controller_in) {
+        controller(&controller_in),
+        schedule(controller_in.config().executor.period_s) {
     config.validate();
     if (!robot) throw ConfigError("robot", "", "must not be empty");
   }
@@ -148,32 +151,58 @@ struct InferenceWorker::Shared {
   bool infer(const RobotState& state) {
     robot->observe(state, observation);
     if (std::string bad = find_non_finite(observation); !bad.empty()) return refuse("observation: " + bad);
+    const TimeNs expected = schedule.expected_delay();
+    const std::optional<ChunkPrefix> prefix = prefix_at(observation.time_ns);
     const TimeNs asked = steady_now();
-    source->infer(observation, chunk);
+    if (prefix)
+      source->infer_continuing(observation, *prefix, chunk);
+    else
+      source->infer(observation, chunk);
     chunk.inference_ns = steady_now() - asked;
     latency.record(chunk.inference_ns);
     require_shape(chunk);
     if (std::string bad = find_bad_number(chunk); !bad.empty()) return refuse(std::move(bad));
-    recent_latencies[sequence % recent_latencies.size()] = chunk.inference_ns;
+    horizon = chunk.horizon;
     chunk.sequence = ++sequence;
     chunk.start_time_ns = observation.time_ns;
-    return hand_over();
+    return hand_over(expected);
   }
 
-  // Early enough that a chunk as slow as the slowest recent one arrives when it is due, and before a plan
-  // that reaches far ahead makes the controller take the worker for dead or the plan for stale.
+  // What the chunk for `start` shall continue; nothing outside mode Rtc or without a plan at that time.
+  std::optional<ChunkPrefix> prefix_at(TimeNs start) {
+    const std::scoped_lock lock(mutex);
+    if (!controller || horizon == 0) return {};
+    const ChunkExecutor& executor = controller->executor();
+    const ChunkExecutorConfig& plan = executor.config();
+    if (plan.mode != ExecutionMode::Rtc) return {};
+    previous.resize(static_cast<std::size_t>(horizon) * static_cast<std::size_t>(plan.action_dim));
+    const int within = executor.previous_rows(start, horizon, previous);
+    if (within == 0) return {};
+    const auto known = static_cast<std::size_t>(within) * static_cast<std::size_t>(plan.action_dim);
+    const int executed = plan.execution_horizon == 0 ? horizon : std::min(plan.execution_horizon, horizon);
+    return ChunkPrefix{.values = std::span(previous).first(known),
+                       .rows = within,
+                       .delay = std::min(schedule.expected_rows(), horizon),
+                       .end = horizon - executed};
+  }
+
+  // Also before a plan that reaches far ahead makes the controller take the worker for dead or the plan for
+  // stale.
   TimeNs due_by_plan(TimeNs begin) {
-    const TimeNs lead = *std::ranges::max_element(recent_latencies) * 5 / 4 + kMarginNs;
     const std::scoped_lock lock(mutex);
     if (!controller) return begin;
-    const TimeNs due = std::min(controller->executor().due(), begin + freshness(controller->config()));
-    return std::max(begin + kPollNs, due - lead);
+    const ChunkExecutor& executor = controller->executor();
+    const TimeNs due = std::min(executor.due(), begin + freshness(controller->config()));
+    return std::max(begin + kPollNs, schedule.next_observation(due, executor.plan_end()));
   }
 
   // False when the controller refused it or nobody wants it any more.
-  bool hand_over() {
+  bool hand_over(TimeNs expected) {
     const std::scoped_lock lock(mutex);
     if (stopping || !controller) return false;
+    const ChunkExecutor& executor = controller->executor();
+    const TimeNs plan_end = executor.plan_end();
+    const std::int64_t dropped_rows = executor.counters().dropped_rows;
     std::string why;
     try {
       const PushResult result = controller->push(chunk);
@@ -191,7 +220,24 @@ struct InferenceWorker::Shared {
     }
     controller->set_input_refused(false);
     ++counted.chunks;
+    const TimeNs now = steady_now(), cursor = executor.now(), start = chunk.start_time_ns;
+    const bool planned = plan_end != ChunkExecutor::kNever && cursor != ChunkExecutor::kNever;
+    schedule.add(now - start, planned ? std::max<TimeNs>(0, std::min(cursor, plan_end) - start) : -1);
+    delay.record(now - start);
+    remember({.time_ns = now,
+              .delay_ns = now - start,
+              .expected_delay_ns = expected,
+              .remaining_ns = planned ? std::max<TimeNs>(0, plan_end - cursor) : 0,
+              .dropped_rows = static_cast<int>(executor.counters().dropped_rows - dropped_rows),
+              .sequence = chunk.sequence});
     return true;
+  }
+
+  void remember(const Handover& handover) {
+    if (counted.handovers.size() < kMaxHandovers)
+      counted.handovers.push_back(handover);
+    else
+      counted.handovers[(counted.chunks - 1) % kMaxHandovers] = handover;
   }
 
   bool refuse(std::string why) {
@@ -257,7 +303,11 @@ bool InferenceWorker::stop() noexcept {
 InferenceStats InferenceWorker::stats() const {
   const std::scoped_lock lock(shared_->mutex);
   InferenceStats result = shared_->counted;
+  if (result.chunks > kMaxHandovers)
+    std::ranges::rotate(result.handovers, result.handovers.begin() +
+                                              static_cast<std::ptrdiff_t>(result.chunks % kMaxHandovers));
   result.latency = shared_->latency.summary();
+  result.delay = shared_->delay.summary();
   result.running = shared_->started && !shared_->ended && !shared_->stopping;
   return result;
 }

@@ -74,6 +74,7 @@ void Segment::copy_from(const Segment& other) noexcept {
   start_ns = other.start_ns;
   end_ns = other.end_ns;
   coast_ns = other.coast_ns;
+  sequence = other.sequence;
   origin = other.origin;
   blended = other.blended;
   rows.copy_from(other.rows);

@@ -68,11 +68,12 @@ class CrossFade {
 /// One chunk's part of the plan, from `splice_ns` until the next one's.
 struct Segment {
   TimeNs splice_ns = 0;
-  TimeNs start_ns = 0;   // of row 0
-  TimeNs end_ns = 0;     // of the last row
-  TimeNs coast_ns = 0;   // goes on with constant acceleration until here; end_ns when it does not
-  bool origin = false;   // the reset position rather than a chunk: covers nothing
-  bool blended = false;  // the motion is continuous at the splice
+  TimeNs start_ns = 0;         // of row 0
+  TimeNs end_ns = 0;           // of the last row
+  TimeNs coast_ns = 0;         // goes on with constant acceleration until here; end_ns when it does not
+  std::uint64_t sequence = 0;  // of the chunk
+  bool origin = false;         // the reset position rather than a chunk: covers nothing
+  bool blended = false;        // the motion is continuous at the splice
   RowInterpolator rows;
   std::array<std::uint16_t, kMaxHorizon> predictions{};  // chunks averaged in each row (Ensemble)
   Fade fade;

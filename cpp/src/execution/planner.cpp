@@ -38,6 +38,7 @@ void Planner::make_origin(std::span<const double> position, Plan& plan) {
   Segment& segment = plan.segments[0];
   segment.rows.fit(std::span<const double>(merged_).first(static_cast<std::size_t>(D_)), 1, config_.period_s);
   segment.splice_ns = segment.start_ns = segment.end_ns = segment.coast_ns = kEarliest;
+  segment.sequence = 0;
   segment.origin = true;
   segment.blended = false;
   segment.fade.clear();
@@ -142,6 +143,7 @@ PushResult Planner::make(const ActionChunk& chunk, TimeNs present, const Plan& o
   next.splice_ns = splice;
   next.start_ns = start;
   next.end_ns = next.coast_ns = end;
+  next.sequence = chunk.sequence;
   next.origin = false;
   if (!before.origin) {
     const bool gap = splice > before.end_ns && splice <= before.end_ns + rows_ns(1) + 1;

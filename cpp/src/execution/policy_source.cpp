@@ -8,8 +8,10 @@
 
 namespace vla_rt {
 
-PolicySource::PolicySource(std::shared_ptr<Policy> policy, std::uint64_t seed)
-    : policy_(std::move(policy)), seed_(seed) {
+PolicySource::PolicySource(std::shared_ptr<Policy> policy, std::uint64_t seed,
+                           const GuidanceOptions& guidance)
+    : policy_(std::move(policy)), seed_(seed), guidance_(guidance) {
+  guidance_.validate();
   if (!policy_) throw ConfigError("policy", "", "must not be empty");
   if (policy_->spec().n_obs_steps != 1)
     throw ConfigError("n_obs_steps", std::to_string(policy_->spec().n_obs_steps),
@@ -20,6 +22,13 @@ PolicySource::~PolicySource() = default;
 
 void PolicySource::infer(const Observation& observation, ActionChunk& chunk) {
   policy_->sample(observation, NoiseSource(seed_, chunks_), chunk);
+  ++chunks_;
+}
+
+void PolicySource::infer_continuing(const Observation& observation, const ChunkPrefix& previous,
+                                    ActionChunk& chunk) {
+  const Continuation continuation{previous, guidance_};
+  policy_->sample(observation, NoiseSource(seed_, chunks_), chunk, {}, {}, &continuation);
   ++chunks_;
 }
 

@@ -44,7 +44,7 @@ void TickTask::record(const TickTime& time, TimeNs compute_ns) noexcept {
   record_.wakeup_ns = time.woke_ns - time.scheduled_ns;
   record_.compute_ns = compute_ns;
   record_.tick = ticks_ - 1;
-  record_.chunk_sequence = controller_.chunk_sequence();
+  record_.chunk_sequence = controller_.executor().sequence();
   record_.status = command_.status;
   record_.follows_plan = controller_.follows_plan();
   const auto put = [this](Signal which, const double* values) {

@@ -325,6 +325,26 @@ TEST_CASE("a late tick moves the command by one nominal period") {
   CHECK(rig.judge.total() == 0);
 }
 
+TEST_CASE("late ticks are no spikes of acceleration") {
+  // The sine's own acceleration peaks at 1.9 rad/s^2; asked for the true time, the plan would jump.
+  Rig rig;
+  rig.tick();
+  rig.push_sine(128);
+  double worst = 0, worst_wish = 0;
+  for (int k = 0; k < 3000; ++k) {
+    if (k > 500 && k % 400 == 0) rig.now += 8 * kTick;
+    const double wish = rig.controller.target()[0];
+    rig.tick();
+    if (k < 500) continue;
+    worst = std::max(worst, std::abs(rig.command.acceleration[0]));
+    worst_wish = std::max(worst_wish, std::abs(rig.controller.target()[0] - wish));
+  }
+  CHECK(worst < 1.9 + 3.0);
+  CHECK(worst > 1.5);
+  CHECK(worst_wish < 1.2e-3);  // its velocity peaks at 0.75 rad/s
+  CHECK(rig.judge.total() == 0);
+}
+
 TEST_CASE("without a clock of its own the tick takes the measurement's, and goes on when that stands still") {
   Controller controller(controller_config(), seven_joint_limits());
   RobotState state;

@@ -138,6 +138,9 @@ class VLA_RT_API ChunkExecutor {
   /// latest one is answered for the latest one, and counted. Before any chunk: the reset position.
   Status at(TimeNs now, std::span<double> position, std::span<double> velocity) noexcept VLA_RT_NONBLOCKING;
 
+  /// Sequence of the chunk that gave the latest answer; 0: none, the reset position. Thread: that of `at`.
+  [[nodiscard]] std::uint64_t sequence() const noexcept;
+
   /// The rows of the present plan at start, start + period, ... (rows * D numbers, row-major), the last one
   /// held: what a new chunk for `start` must continue (RTC). Returns how many of them lie within the plan.
   [[nodiscard]] int previous_rows(TimeNs start, int rows, std::span<double> out) const;

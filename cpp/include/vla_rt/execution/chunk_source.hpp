@@ -3,6 +3,7 @@
 #include "vla_rt/core/api.hpp"
 #include "vla_rt/core/claim.hpp"
 #include "vla_rt/core/observation.hpp"
+#include "vla_rt/sampling/guidance.hpp"
 
 namespace vla_rt {
 
@@ -13,6 +14,11 @@ class VLA_RT_API ChunkSource : public Exclusive {
   virtual ~ChunkSource();
   /// Fills horizon, action_dim, period_ns and the rows (raw, un-normalised). The worker fills the rest.
   virtual void infer(const Observation& observation, ActionChunk& chunk) = 0;
+  /// The same, the chunk continuing `previous` (raw; row 0 is for the observation's time), which is valid
+  /// during the call. Asked instead of `infer` in mode Rtc once there is a plan. The default does not
+  /// continue: it calls `infer`.
+  virtual void infer_continuing(const Observation& observation, const ChunkPrefix& previous,
+                                ActionChunk& chunk);
 };
 
 }  // namespace vla_rt

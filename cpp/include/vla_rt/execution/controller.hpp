@@ -36,7 +36,8 @@ struct ControllerConfig {
 /// Every tick checks the measurement, asks the ChunkExecutor for the wish at this time, lets the
 /// ConstraintEnforcer turn it into a command with a certified stop, and checks that the command is finite;
 /// nothing comes after. A command is written whatever happens. The commanded motion advances by the nominal
-/// period, also when a tick comes late.
+/// period, also when a tick comes late; the time at which the plan is asked then does the same and catches up
+/// with `now` smoothly, so that late ticks are no jumps.
 ///
 /// Status, worst first: Fault follows the certified stop and stays until `reset()`. NonFinite or Stale
 /// measurements, and a stale plan, follow the stop as long as they last. NonFinite is also shown while the

@@ -31,6 +31,8 @@ class VLA_RT_API DelayEstimator {
   [[nodiscard]] double delay_s() const noexcept;
   /// The same in rows, rounded up.
   [[nodiscard]] int delay_rows() const noexcept;
+  /// The largest of the last `kWindow` latencies [s]; 0 before the second inference.
+  [[nodiscard]] double slowest_s() const noexcept;
   /// Latencies the estimate rests on.
   [[nodiscard]] int count() const noexcept { return count_; }
 

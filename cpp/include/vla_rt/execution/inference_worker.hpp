@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "vla_rt/core/api.hpp"
 #include "vla_rt/core/robot.hpp"
@@ -14,13 +15,24 @@ namespace vla_rt {
 
 /// When the policy is asked, and how long its end is waited for.
 struct InferenceConfig {
-  /// Inferences per second; 0: so that the next chunk is there when the executor's `execution_horizon` asks
-  /// for it, judged by the latencies measured so far.
+  /// Inferences per second; 0: as late as possible so that the next chunk still comes before the executor's
+  /// `execution_horizon` asks for it (95 % of the latest latencies, plus a margin) and before the plan ends
+  /// (all of them).
   double rate_hz = 0;
   double stop_timeout_s = 1.0;  ///< longest wait for a policy that is busy when the worker shall end
 
   /// Throws ConfigError naming field, value and bound.
   VLA_RT_API void validate() const;
+};
+
+/// One chunk that became the plan.
+struct Handover {
+  TimeNs time_ns = 0;            ///< when
+  TimeNs delay_ns = 0;           ///< after its observation
+  TimeNs expected_delay_ns = 0;  ///< what was expected when it was asked for; in mode Rtc the sampler's delay
+  TimeNs remaining_ns = 0;       ///< how much plan was left; 0: starved
+  int dropped_rows = 0;          ///< rows that were older than now
+  std::uint64_t sequence = 0;    ///< of the chunk
 };
 
 /// What came of the inferences so far.
@@ -29,8 +41,10 @@ struct InferenceStats {
   std::uint64_t failures = 0;  ///< the robot's `observe` or the policy threw
   std::uint64_t refused =
       0;  ///< observation or chunk held a NaN or infinity, or the controller refused the chunk
-  std::string last_error;  ///< text of the newest failure or refusal; empty when there was none
-  LatencySummary latency;  ///< of the policy alone
+  std::string last_error;           ///< text of the newest failure or refusal; empty when there was none
+  LatencySummary latency;           ///< of the policy alone
+  LatencySummary delay;             ///< from observation to hand-over
+  std::vector<Handover> handovers;  ///< the newest `InferenceWorker::kMaxHandovers`, oldest first
   bool running = false;
 };
 
@@ -38,11 +52,15 @@ struct InferenceStats {
 /// Controller.
 ///
 /// Nothing that goes wrong in it ends it: exceptions and bad numbers are counted and the next observation is
-/// tried. A policy that never returns cannot hold up the end: after `stop_timeout_s` its thread is let go;
-/// robot and policy are shared with it and live until it returns, and whatever it still returns is thrown
-/// away. Thread: `post_state` the control thread, `start` and `stop` the owner; the rest any.
+/// tried. In mode Rtc it shows the policy what its chunk must continue: the rows of the plan from the
+/// observation's time on, the delay to expect, and as the prefix end the horizon minus the executor's
+/// `execution_horizon`. A policy that never returns cannot hold up the end: after `stop_timeout_s` its thread
+/// is let go; robot and policy are shared with it and live until it returns, and whatever it still returns is
+/// thrown away. Thread: `post_state` the control thread, `start` and `stop` the owner; the rest any.
 class VLA_RT_API InferenceWorker {
  public:
+  static constexpr std::size_t kMaxHandovers = 4096;
+
   /// `controller` must outlive `stop()`. Throws ConfigError for a bad configuration or a missing robot or
   /// source.
   InferenceWorker(std::shared_ptr<Robot> robot, std::shared_ptr<ChunkSource> source, Controller& controller,

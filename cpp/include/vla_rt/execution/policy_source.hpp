@@ -9,18 +9,22 @@
 namespace vla_rt {
 
 /// A policy package as the source of chunks: chunk i is sampled with the noise of (seed, i), so that a run
-/// repeats.
+/// repeats. With mode Rtc every chunk continues the one before as `guidance` says.
 class VLA_RT_API PolicySource final : public ChunkSource {
  public:
   /// Throws ConfigError without a policy, or for one that looks back on more than one observation.
-  explicit PolicySource(std::shared_ptr<Policy> policy, std::uint64_t seed = 0);
+  explicit PolicySource(std::shared_ptr<Policy> policy, std::uint64_t seed = 0,
+                        const GuidanceOptions& guidance = {});
   ~PolicySource() override;
 
   void infer(const Observation& observation, ActionChunk& chunk) override;
+  void infer_continuing(const Observation& observation, const ChunkPrefix& previous,
+                        ActionChunk& chunk) override;
 
  private:
   std::shared_ptr<Policy> policy_;
   std::uint64_t seed_, chunks_ = 0;
+  GuidanceOptions guidance_;
 };
 
 }  // namespace vla_rt

@@ -2,7 +2,9 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "vla_rt/execution/chunk_executor.hpp"
 #include "vla_rt/execution/fault.hpp"
 #include "vla_rt/execution/inference_worker.hpp"
 #include "vla_rt/execution/tick_recorder.hpp"
@@ -11,12 +13,17 @@
 
 namespace vla_rt {
 
-/// Largest jumps between an old chunk and the one that replaced it, over all seams and joints.
+/// Jumps between an old chunk and the one that replaced it, before any blend: of every seam the largest of
+/// its joints, over all seams that are remembered (`ChunkExecutor::kMaxSeams`).
 struct SeamSummary {
-  std::uint64_t count = 0;
-  double position = 0;      ///< [rad] or [m]
-  double velocity = 0;      ///< [rad/s]
-  double acceleration = 0;  ///< [rad/s^2]
+  /// Nearest-rank percentiles.
+  struct Jump {
+    double p50 = 0, p99 = 0, max = 0;
+  };
+  std::uint64_t count = 0;  ///< of all seams
+  Jump position;            ///< [rad] or [m]
+  Jump velocity;            ///< [rad/s]
+  Jump acceleration;        ///< [rad/s^2]
 };
 
 /// What one run of a ControlLoop came to. Everything about motion is measured on the emitted commands.
@@ -35,8 +42,10 @@ struct RunReport {
   InferenceStats inference;
   bool inference_abandoned = false;  ///< the policy did not return in time and its thread was let go
   SeamSummary seam;
-  double tracking_rms = 0;  ///< [rad] or [m] measured - commanded
-  double limiting_rms = 0;  ///< [rad] or [m] wished - commanded
+  std::vector<Seam> seams;    ///< the newest, oldest first
+  ExecutorCounters executor;  ///< what became of the chunks, and how long none covered the present
+  double tracking_rms = 0;    ///< [rad] or [m] measured - commanded
+  double limiting_rms = 0;    ///< [rad] or [m] wished - commanded
   RealtimeGrant realtime;
   std::uint64_t dropped_records = 0;  ///< ticks missing in trace and rms because the recorder was behind
   Trace trace;

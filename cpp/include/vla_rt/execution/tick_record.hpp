@@ -29,7 +29,7 @@ struct TickRecord {
   TimeNs wakeup_ns = 0;              ///< how much later it began
   TimeNs compute_ns = 0;             ///< how long it took: read, tick, write
   std::uint64_t tick = 0;            ///< counts ticks from 0
-  std::uint64_t chunk_sequence = 0;  ///< the newest chunk handed over; 0: none
+  std::uint64_t chunk_sequence = 0;  ///< the chunk that was followed; 0: none
   std::int32_t num_joints = 0;       ///< N
   Status status = Status::Ok;
   bool follows_plan = false;                               ///< false: it followed the certified stop

@@ -1,0 +1,212 @@
+#include "vla_rt/execution/inference_worker.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "execution/inference_schedule.hpp"
+#include "execution/sine_policy.hpp"
+#include "vla_rt/core/errors.hpp"
+#include "vla_rt/execution/anchored_source.hpp"
+#include "vla_rt/execution/control_loop.hpp"
+#include "vla_rt/execution/simulated_robot.hpp"
+
+using namespace vla_rt;
+using namespace vla_rt::testing;
+using execution::InferenceSchedule;
+
+namespace {
+
+constexpr TimeNs kMs = 1'000'000, kRow = 50 * kMs;
+
+std::shared_ptr<SimulatedRobot> simulated() {
+  return std::make_shared<SimulatedRobot>(seven_joint_limits(), std::array<double, kJoints>{});
+}
+
+// Answers like SinePolicy after `latency_ms(call)`, and remembers what it was to continue.
+class Recorder final : public ChunkSource {
+ public:
+  explicit Recorder(std::function<int(int)> latency_ms) : latency_ms_(std::move(latency_ms)) {}
+  void infer(const Observation& observation, ActionChunk& chunk) override {
+    answer(observation, chunk);
+    ++plain;
+  }
+  void infer_continuing(const Observation& observation, const ChunkPrefix& previous,
+                        ActionChunk& chunk) override {
+    prefixes.push_back(previous);
+    values.emplace_back(previous.values.begin(), previous.values.end());
+    times.push_back(observation.time_ns);
+    answer(observation, chunk);
+  }
+
+  int plain = 0;
+  std::vector<ChunkPrefix> prefixes;
+  std::vector<std::vector<double>> values;
+  std::vector<TimeNs> times;
+
+ private:
+  void answer(const Observation& observation, ActionChunk& chunk) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(latency_ms_(calls_++)));
+    fill_sine(chunk, observation.time_ns, 16);
+  }
+  std::function<int(int)> latency_ms_;
+  int calls_ = 0;
+};
+
+double sine_at(TimeNs t) { return 0.3 * std::sin(2 * 3.141592653589793 * 0.4 * to_seconds(t)); }
+
+ControlConfig rtc_config() {
+  ControlConfig config = loop_config();
+  config.inference.rate_hz = 0;
+  config.controller.executor.mode = ExecutionMode::Rtc;
+  config.controller.executor.execution_horizon = 6;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("the cold call says nothing, and the next inference follows at once") {
+  InferenceSchedule schedule(0.05);
+  CHECK(schedule.expected_delay() == 0);
+  schedule.add(3000 * kMs, -1);
+  CHECK(schedule.expected_rows() == 60);  // all there is to go by
+  CHECK(schedule.next_observation(0, 0) < -1000 * kNsPerSecond);
+  for (int i = 0; i < 10; ++i) schedule.add(120 * kMs, 120 * kMs);
+  CHECK(schedule.expected_delay() == 120 * kMs);
+  CHECK(schedule.expected_rows() == 3);
+  CHECK(schedule.next_observation(1000 * kMs, 2000 * kMs) == (1000 - 120 - 5) * kMs);
+}
+
+TEST_CASE("the due time is met nearly always, the plan's end by the slowest") {
+  InferenceSchedule schedule(0.05);
+  for (int i = 0; i < 101; ++i) schedule.add((i == 60 ? 700 : 100) * kMs, -1);
+  CHECK(schedule.expected_delay() == 100 * kMs);
+  CHECK(schedule.next_observation(800 * kMs, 2000 * kMs) == (800 - 100 - 5) * kMs);
+  CHECK(schedule.next_observation(800 * kMs, 900 * kMs) == (900 - 700 - 5) * kMs);
+}
+
+TEST_CASE("what passes while the plan stands still is no delay of the plan, but costs the same time") {
+  InferenceSchedule schedule(0.05);
+  for (int i = 0; i < 10; ++i) schedule.add(900 * kMs, 200 * kMs);
+  CHECK(schedule.expected_delay() == 5 * kRow);  // four rows and the one under way
+  CHECK(schedule.next_observation(2000 * kMs, 2000 * kMs) == (2000 - 900 - 5) * kMs);
+}
+
+TEST_CASE("in mode rtc the policy is shown the plan that its chunk continues") {
+  const auto policy = std::make_shared<Recorder>([](int) { return 120; });
+  ControlLoop loop(simulated(), policy, rtc_config());
+  const RunReport report = loop.run(1.6);
+  CHECK(report.limit_violations == 0);
+  CHECK(policy->plain == 1);
+  REQUIRE(policy->prefixes.size() >= 4);
+  for (std::size_t i = 0; i < policy->prefixes.size(); ++i) {
+    const ChunkPrefix& prefix = policy->prefixes[i];
+    CHECK(prefix.batch == 1);
+    CHECK(prefix.rows >= 4);
+    CHECK(prefix.rows < 16);
+    CHECK(prefix.delay >= 3);  // 120 ms are 3 rows
+    CHECK(prefix.delay <= 6);
+    CHECK(prefix.end == 16 - 6);
+    REQUIRE(policy->values[i].size() == static_cast<std::size_t>(prefix.rows) * kJoints);
+    for (int t = 0; t < prefix.rows; ++t)
+      for (int d = 0; d < kJoints; ++d)
+        CHECK(policy->values[i][static_cast<std::size_t>(t) * kJoints + static_cast<std::size_t>(d)] ==
+              doctest::Approx(sine_at(policy->times[i] + t * kRow)).epsilon(1e-3).scale(0.3));
+  }
+  REQUIRE(report.inference.handovers.size() == report.inference.chunks);
+  for (const Handover& handover : report.inference.handovers) CHECK(handover.delay_ns >= 120 * kMs);
+}
+
+TEST_CASE("other modes show nothing") {
+  const auto policy = std::make_shared<Recorder>([](int) { return 10; });
+  ControlConfig config = rtc_config();
+  config.controller.executor.mode = ExecutionMode::Async;
+  ControlLoop(simulated(), policy, config).run(0.5);
+  CHECK(policy->plain >= 2);
+  CHECK(policy->prefixes.empty());
+}
+
+TEST_CASE("a plan that can be renewed in time never starves, and is not renewed more often than needed") {
+  // 0.75 s of plan, 250 ms of inference, a cold call of 400 ms.
+  for (const ExecutionMode mode : {ExecutionMode::Receding, ExecutionMode::Async}) {
+    const auto policy = std::make_shared<Recorder>([](int call) { return call == 0 ? 400 : 250; });
+    ControlConfig config = rtc_config();
+    config.controller.executor.mode = mode;
+    config.controller.executor.execution_horizon = 0;  // all rows
+    const RunReport report = ControlLoop(simulated(), policy, config).run(4);
+    CHECK(report.limit_violations == 0);
+    REQUIRE(report.inference.chunks > 3);
+    CHECK(report.executor.starved_ns == 0);
+    CHECK(report.inference.chunks <= 12);
+    for (const Handover& handover : report.inference.handovers)
+      if (handover.sequence > 1) CHECK(handover.remaining_ns > 0);
+  }
+}
+
+TEST_CASE("the trace names the chunk that was followed, not the newest") {
+  const auto policy = std::make_shared<Recorder>([](int) { return 1; });
+  ControlConfig config = rtc_config();
+  config.inference.rate_hz = 10;  // ahead of need
+  config.controller.executor.mode = ExecutionMode::Receding;
+  const RunReport report = ControlLoop(simulated(), policy, config).run(1);
+  const Trace& trace = report.trace;
+  std::size_t changes = 0;
+  for (std::size_t row = 1; row < trace.rows(); ++row) {
+    if (trace.chunk_sequence[row] == trace.chunk_sequence[row - 1] || trace.chunk_sequence[row - 1] == 0)
+      continue;
+    // Every change is a seam, at the seam's time.
+    REQUIRE(changes < report.seams.size());
+    CHECK(std::abs(trace.time_ns[row] - report.seams[changes].time_ns) <= 2 * kMs);
+    ++changes;
+  }
+  CHECK(changes >= 2);
+  CHECK(changes <= 4);  // a splice each 300 ms, ten chunks
+}
+
+TEST_CASE("relative actions are anchored to what was seen, and their past anew") {
+  class Relative final : public ChunkSource {
+   public:
+    void infer(const Observation& /*observation*/, ActionChunk& chunk) override {
+      chunk.resize(2, 3);
+      for (double& value : chunk.values) value = 0.5;
+    }
+    void infer_continuing(const Observation& observation, const ChunkPrefix& previous,
+                          ActionChunk& chunk) override {
+      seen.assign(previous.values.begin(), previous.values.end());
+      delay = previous.delay;
+      infer(observation, chunk);
+    }
+    std::vector<double> seen;
+    int delay = 0;
+  };
+  const auto policy = std::make_shared<Relative>();
+  auto anchored = std::make_unique<AnchoredSource>(policy, "state", std::vector{0, 2});
+  AnchoredSource& source = *anchored;
+  Observation observation;
+  observation.set("state", std::array{1.0, 2.0, 4.0});
+  ActionChunk chunk;
+  source.infer(observation, chunk);
+  CHECK(chunk.row(1)[0] == 1.5);
+  CHECK(chunk.row(1)[1] == 0.5);
+  CHECK(chunk.row(1)[2] == 4.5);
+  const std::vector<double> plan{1, 1, 1, 2, 2, 2};
+  source.infer_continuing(observation, {.values = plan, .rows = 2, .delay = 1, .end = 2}, chunk);
+  CHECK(policy->seen == std::vector<double>{0, 1, -3, 1, 2, -2});
+  CHECK(policy->delay == 1);
+  CHECK(chunk.row(0)[2] == 4.5);
+
+  CHECK_THROWS_AS(AnchoredSource(policy, "state", {0}), VlaRtError);  // in use
+  anchored.reset();
+  CHECK_THROWS_AS(AnchoredSource(nullptr, "state", {0}), ConfigError);
+  CHECK_THROWS_AS(AnchoredSource(policy, "state", {0, 0}), ConfigError);
+  CHECK_THROWS_AS(AnchoredSource(policy, "state", {-1}), ConfigError);
+  CHECK_THROWS_AS(AnchoredSource(policy, "pose", {0}).infer(observation, chunk), ConfigError);
+  observation.set("state", std::array{1.0, 2.0});
+  CHECK_THROWS_AS(AnchoredSource(policy, "state", {2}).infer(observation, chunk), ConfigError);
+  observation.set("state", std::array{1.0, 2.0, 3.0, 4.0});
+  CHECK_THROWS_AS(AnchoredSource(policy, "state", {3}).infer(observation, chunk), ConfigError);
+}
