@@ -15,10 +15,11 @@ def is_writable(path: Path) -> bool:
     return os.access(target.parent, os.W_OK)
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], None], durable: bool = False) -> None:
     """Lets `write` make the file and puts it in place in one step.
 
-    A symbolic link stays and its target is replaced; a device or pipe is written to.
+    A symbolic link stays and its target is replaced; a device or pipe is written to. With `durable` it is on
+    the disk before this returns.
 
     Raises:
         OSError: The file cannot be written. Whatever `write` raises.
@@ -30,6 +31,19 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     partial = target.with_name(f".{target.stem}.partial{target.suffix}")
     try:
         write(partial)
+        if durable:
+            sync(partial)
         partial.replace(target)
+        if durable:
+            sync(target.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Brings a file, or the list of names of a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,5 +1,18 @@
-"""Recorded demonstrations, as arrays."""
+"""Recorded demonstrations: as arrays in memory, and in LeRobot's format on disk."""
+
+from typing import TYPE_CHECKING, Any
 
 from vla_rt.datasets.demonstrations import Demonstrations
 
-__all__ = ["Demonstrations"]
+if TYPE_CHECKING:
+    from vla_rt.datasets.lerobot_dataset import LeRobotDataset
+
+__all__ = ["Demonstrations", "LeRobotDataset"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "LeRobotDataset":  # needs pyarrow
+        from vla_rt.datasets.lerobot_dataset import LeRobotDataset
+
+        return LeRobotDataset
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

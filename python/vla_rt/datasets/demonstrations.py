@@ -6,12 +6,16 @@ import zipfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vla_rt.datasets.feature_statistics import Statistics, of_rows
 from vla_rt.errors import ConfigError, FormatError, error, require
+
+if TYPE_CHECKING:
+    from vla_rt.datasets.lerobot_dataset import LeRobotDataset
 
 __all__ = ["Demonstrations"]
 
@@ -144,26 +148,48 @@ class Demonstrations:
         return batch
 
     @cached_property
-    def stats(self) -> dict[str, dict[str, NDArray[np.float64]]]:
+    def stats(self) -> dict[str, Statistics]:
         """``min``, ``max``, ``mean``, ``std``, ``q01``, ``q10``, ``q50``, ``q90``, ``q99`` and ``count`` by
         feature.
 
         The features are ``action`` and every ``observation.*``; the standard deviation is the population's.
         """
-        stats = {}
-        for name, values in self.columns.items():
-            if name != "action" and not name.startswith("observation."):
-                continue
-            quantiles = np.quantile(values, (0.01, 0.10, 0.50, 0.90, 0.99), axis=0)
-            stats[name] = {
-                "min": values.min(0),
-                "max": values.max(0),
-                "mean": values.mean(0),
-                "std": values.std(0),
-                "count": np.array([len(values)], dtype=np.float64),
-                **dict(zip(("q01", "q10", "q50", "q90", "q99"), quantiles, strict=True)),
-            }
-        return stats
+        return {
+            name: of_rows(values)
+            for name, values in self.columns.items()
+            if name == "action" or name.startswith("observation.")
+        }
+
+    def to_lerobot(self, root: str | Path, task: str, robot_type: str | None = None) -> LeRobotDataset:
+        """Writes a LeRobot dataset v3.0, every segment as an episode; one that is there already is continued.
+
+        Args:
+            root: Its folder; the segments that it holds already are taken to be the first of these.
+            task: What the robot was told, for all frames.
+            robot_type: Free text.
+
+        Raises:
+            ConfigError: The folder holds a dataset with other features or another rate.
+            ImportError: pyarrow is not installed.
+        """
+        from vla_rt.datasets.lerobot_dataset import LeRobotDataset
+
+        names = ["action", *self.observation_features]
+        features = {name: {"dtype": "float32", "shape": self.columns[name].shape[1:]} for name in names}
+        if (Path(root) / "meta" / "info.json").exists():
+            dataset = LeRobotDataset(root)
+            require(dataset.fps == self.fps, "fps", self.fps, f"the dataset {root} has {dataset.fps}")
+            shapes = {name: f.shape for name, f in dataset.features.items() if name in names}
+            wanted = {name: tuple(f["shape"]) for name, f in features.items()}
+            require(shapes == wanted, "features", wanted, f"the dataset {root} has {shapes}")
+        else:
+            dataset = LeRobotDataset.create(root, self.fps, features, robot_type)
+        ends = np.unique(self._last)
+        for begin, end in list(zip(np.r_[0, ends[:-1] + 1], ends + 1, strict=True))[dataset.num_episodes :]:
+            for i in range(begin, end):
+                dataset.add_frame({name: self.columns[name][i] for name in names}, task)
+            dataset.save_episode()
+        return dataset
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz file of the columns and the arguments."""

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vla_rt.datasets.feature_statistics import Statistics, of_rows
 from vla_rt.errors import ConfigError, error, require
 
 
@@ -130,7 +131,7 @@ class BatchSource:
         return f"sample {index}"
 
 
-def dataset_statistics(dataset: Dataset, keys: Sequence[str]) -> dict[str, dict[str, NDArray[np.float64]]]:
+def dataset_statistics(dataset: Dataset, keys: Sequence[str]) -> dict[str, Statistics]:
     """Mean, std, min, max and quantiles of each feature over a whole dataset.
 
     Args:
@@ -154,16 +155,5 @@ def dataset_statistics(dataset: Dataset, keys: Sequence[str]) -> dict[str, dict[
     stats = {}
     for key, parts in rows.items():
         values = np.concatenate(parts)
-        q01, q10, q50, q90, q99 = np.quantile(values, [0.01, 0.1, 0.5, 0.9, 0.99], axis=0)
-        stats[key] = {
-            "mean": values.mean(axis=0),
-            "std": values.std(axis=0),
-            "min": values.min(axis=0),
-            "max": values.max(axis=0),
-            "q01": q01,
-            "q10": q10,
-            "q50": q50,
-            "q90": q90,
-            "q99": q99,
-        }
+        stats[key] = of_rows(values)
     return stats

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from vla_rt._files import write_whole
 from vla_rt.errors import ConfigError, FormatError, error
 from vla_rt.training.train_config import TrainConfig
 
@@ -20,17 +20,8 @@ _FREE = {"output_dir", "checkpoint_every", "resume", "num_threads", "progress"}
 
 def save_checkpoint(path: Path, state: dict[str, Any], config: TrainConfig) -> None:
     """Writes beside ``path``, syncs and moves it there: a crash leaves the old checkpoint or the new one."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        torch.save({"format": FORMAT, "config": _settings(config), **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    content = {"format": FORMAT, "config": _settings(config), **state}
+    write_whole(path, lambda file: torch.save(content, file), durable=True)
 
 
 def load_checkpoint(path: Path, config: TrainConfig) -> dict[str, Any]:
