@@ -48,6 +48,41 @@ def test_update_is_filter_and_delay_is_as_stated(make: object) -> None:
     assert 1999 - y[-1] == pytest.approx(delay, rel=1e-9)
 
 
+def response(y: np.ndarray, w: float) -> tuple[float, float]:
+    """Gain and phase lag [rad] of y against sin(w k), once the beginning is forgotten."""
+    k = np.arange(len(y))[len(y) // 2 :]
+    sine, cosine = np.linalg.lstsq(np.stack([np.sin(w * k), np.cos(w * k)], 1), y[k], rcond=None)[0]
+    return float(np.hypot(sine, cosine)), float(np.arctan2(-cosine, sine))
+
+
+@pytest.mark.parametrize("w", [0.01, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("alpha", [0.5, 0.9])
+def test_the_lag_of_the_low_pass_is_as_stated_at_every_frequency(alpha: float, w: float) -> None:
+    gain, lag = response(vr.LowPassFilter(alpha).filter(np.sin(w * np.arange(4000.0))), w)
+    assert lag == pytest.approx(np.arctan(alpha * np.sin(w) / (1 - alpha * np.cos(w))), abs=1e-9)
+    assert gain == pytest.approx((1 - alpha) / np.sqrt(1 - 2 * alpha * np.cos(w) + alpha**2), rel=1e-9)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_the_lag_of_the_butterworth_is_as_stated_at_its_cutoff(order: int) -> None:
+    cutoff, rate = 20.0, 1000.0
+    w = 2 * np.pi * cutoff / rate
+    filtered = vr.ButterworthFilter(cutoff, rate, order).filter(np.sin(w * np.arange(4000.0)))
+    gain, lag = response(filtered, w)
+    assert lag % (2 * np.pi) == pytest.approx(np.deg2rad(45 * order), abs=1e-6)
+    assert gain == pytest.approx(np.sqrt(0.5), rel=1e-6)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "cubic", "quintic"])
+def test_interpolation_has_no_lag(interpolation: str) -> None:
+    rows, steps = 200, 20
+    w = 2 * np.pi * 0.4 * 0.05  # 0.4 Hz at 20 rows per second
+    motion = vr.RowInterpolator(np.sin(w * np.arange(float(rows)))[:, None], 1.0, interpolation)
+    t = np.arange(rows * steps - steps) / steps
+    _, lag = response(motion.at(t)[0][:, 0], w / steps)
+    assert abs(lag) < 1e-3 * w  # a thousandth of a row
+
+
 @pytest.mark.parametrize("make", [lambda: vr.LowPassFilter(0.8), lambda: vr.ButterworthFilter(5, 100)])
 def test_a_bad_sample_repeats_the_last_good_one(make: object) -> None:
     x = np.random.default_rng(1).normal(size=(50, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
 from pathlib import Path
@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from vla_rt import _core
-from vla_rt._core import MAX_ACTION_DIM, JointLimits
+from vla_rt._core import MAX_ACTION_DIM, CollisionModel, JointLimits, Kinematics, Workspace
 from vla_rt.errors import ConfigError, error, require
 
 __all__ = ["ControlConfig"]
 
-_LIMIT_FIELDS = ("min_position", "max_position", "max_velocity", "max_acceleration", "max_jerk")
+#: Of a `JointLimits`, in the order of its arguments.
+LIMIT_FIELDS = ("min_position", "max_position", "max_velocity", "max_acceleration", "max_jerk")
 _WORDS = (
     "mode",
     "interpolation",
@@ -32,6 +33,7 @@ _WORDS = (
 )
 _INTEGERS = ("execution_horizon", "priority", "cpu", "seed")
 _FLAGS = ("path_preserving", "lock_memory")
+_OBJECTS = {"limits": JointLimits, "kinematics": Kinematics, "collision": CollisionModel}
 _SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims")
 #: Fields whose None switches a check off, with their largest value.
 _MOST = {"watchdog_s": 1e6, "max_following_error": 1e6, "plan_timeout_s": 1e6, "inference_rate_hz": 1e4}
@@ -47,6 +49,10 @@ _OPTIONAL = (
     "limits",
     "relative_to",
     "relative_dims",
+    "kinematics",
+    "workspace",
+    "collision",
+    "violation_log",
 )
 
 
@@ -94,6 +100,10 @@ class ControlConfig:
         spin_s: Busy wait before each tick [s], at most half a period is spent.
         first_state_timeout_s: How long to wait for the robot's first measurement [s].
         trace_s: Newest part of a run that is kept for plots [s]; 0 is none.
+        kinematics: `Kinematics` of the robot's joints; needed with a workspace, else taken from `collision`.
+        workspace: `Workspace` or a list of them that points of the robot must stay in; None is anywhere.
+        collision: `CollisionModel` of what must not touch; None is not checked.
+        violation_log: File for every wish that was not granted, see `ViolationLog`; None is none.
 
     Raises:
         ConfigError: A value is outside its bounds; names field, value and bound.
@@ -132,6 +142,10 @@ class ControlConfig:
     spin_s: float = 0.0002
     first_state_timeout_s: float = 5.0
     trace_s: float = 60.0
+    kinematics: Kinematics | None = None
+    workspace: Workspace | Sequence[Workspace] | None = None
+    collision: CollisionModel | None = None
+    violation_log: str | Path | None = None
 
     def __post_init__(self) -> None:
         self.validate()
@@ -170,7 +184,7 @@ class ControlConfig:
         for dim in self.discrete_dims:
             whole = isinstance(dim, (int, np.integer)) and 0 <= dim < MAX_ACTION_DIM
             require(whole, "discrete_dims", dim, f"must be whole numbers in 0..{MAX_ACTION_DIM - 1}")
-        return _core.ControlConfig(
+        core = _core.ControlConfig(
             period_s=self.period_s,
             chunk_period_s=period if period is not None else 0.05,
             mode=self.mode,
@@ -196,6 +210,10 @@ class ControlConfig:
             trace_s=self.trace_s,
             **off_or,
         )
+        core.surround(self.kinematics, self.workspace, self.collision)
+        if self.violation_log is not None:
+            core.violation_log = str(self.violation_log)
+        return core
 
     def guidance_options(self) -> _core.GuidanceOptions:
         """How chunks continue the one before in mode "rtc", for the C++ core."""
@@ -242,8 +260,14 @@ class ControlConfig:
 def _check_type(name: str, value: object) -> None:
     if value is None and name in _OPTIONAL:
         return
-    if name == "limits":
-        require(isinstance(value, JointLimits), name, type(value).__name__, "must be a JointLimits or None")
+    if name in _OBJECTS:
+        kind = _OBJECTS[name]
+        found = type(value).__name__
+        require(isinstance(value, kind), name, found, f"must be a {kind.__name__} or None")
+    elif name == "workspace":
+        pass  # one or several: the core says what is wrong
+    elif name == "violation_log":
+        require(isinstance(value, (str, Path)), name, value, "must be a path")
     elif name in _WORDS:
         require(isinstance(value, str), name, value, "must be a word")
     elif name in _FLAGS:
@@ -284,10 +308,10 @@ def _refuse_unknown(values: Mapping[str, Any], known: Iterable[str], where: str)
 
 
 def _limits_from_dict(values: Mapping[str, Any]) -> JointLimits:
-    _refuse_unknown(values, _LIMIT_FIELDS, "limits.")
-    for name in _LIMIT_FIELDS:
+    _refuse_unknown(values, LIMIT_FIELDS, "limits.")
+    for name in LIMIT_FIELDS:
         require(name in values, f"limits.{name}", "", "is missing")
-    return JointLimits(*(values[name] for name in _LIMIT_FIELDS))
+    return JointLimits(*(values[name] for name in LIMIT_FIELDS))
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from vla_rt import _core
-from vla_rt.control_config import ControlConfig
+from vla_rt.control_config import LIMIT_FIELDS, ControlConfig
 from vla_rt.errors import ConfigError, error, require
 
 __all__ = ["ControlLoop", "RunReport"]
@@ -34,6 +34,9 @@ class RunReport:
             every command is judged.
         worst_limit_ratio: {velocity, acceleration, jerk}: largest value relative to its limit.
         status_counts: Ticks by status.
+        limited_ticks: {cause: [N]}: ticks in which position, velocity, acceleration, jerk, workspace,
+            collision or non_finite changed the wish of each joint.
+        dropped_violations: Entries missing in `violation_log`.
         fault: Why the controller stopped for good ("watchdog", "following_error", "driver_error", ...) or
             None.
         fault_text: The same in one sentence.
@@ -57,6 +60,8 @@ class RunReport:
         handovers: The newest chunks: time_s, delay_s, expected_delay_s, remaining_s (plan left when it came),
             dropped_rows, sequence (m,); times as the trace's.
         seams: The newest seams: time_s (s,), position, velocity, acceleration (s, N).
+        limits: What the commands were held to: min_position, max_position, max_velocity, max_acceleration,
+            max_jerk (N,).
     """
 
     ticks: int
@@ -67,6 +72,8 @@ class RunReport:
     limit_violations: int
     worst_limit_ratio: dict[str, float]
     status_counts: dict[str, int]
+    limited_ticks: dict[str, list[int]]
+    dropped_violations: int
     fault: str | None
     fault_text: str | None
     interrupted: bool
@@ -80,11 +87,12 @@ class RunReport:
     trace: dict[str, NDArray[Any]] = field(repr=False, compare=False)
     handovers: dict[str, NDArray[Any]] = field(repr=False, compare=False)
     seams: dict[str, NDArray[Any]] = field(repr=False, compare=False)
+    limits: dict[str, NDArray[Any]] = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
         values = asdict(self)
-        for name in ("trace", "handovers", "seams"):
+        for name in ("trace", "handovers", "seams", "limits"):
             del values[name]
         return values
 
@@ -124,6 +132,7 @@ class ControlLoop:
         core = config.to_core(limits, _known_to(policy, "period_s"), _known_to(policy, "execution_horizon"))
         self._source = _source_of(policy, core.chunk_period_s, config, robot.num_joints)
         self._config = config
+        self._limits = config.limits if config.limits is not None else limits
         self._core = _core.ControlLoop(robot, self._source, core)
 
     @property
@@ -146,7 +155,11 @@ class ControlLoop:
         require(is_number, "duration_s", duration_s, "must be a number in (0, 1e6] s")
         report = self._core.run(duration_s)
         return RunReport(
-            **report.to_dict(), trace=report.trace(), handovers=report.handovers(), seams=report.seams()
+            **report.to_dict(),
+            trace=report.trace(),
+            handovers=report.handovers(),
+            seams=report.seams(),
+            limits={name: getattr(self._limits, name) for name in LIMIT_FIELDS},
         )
 
     def request_stop(self) -> None:

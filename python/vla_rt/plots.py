@@ -8,38 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_rt._files import write_whole
-from vla_rt.errors import ConfigError, error
+from vla_rt._drawing import GRID, INK, JOINTS, LIMIT, SEAM, save, style
+from vla_rt._drawing import figure as new_figure
+from vla_rt.limit_plot import limits
 
 if TYPE_CHECKING:
     from vla_rt.demo import DemoResult
 
-__all__ = ["plot_run", "plot_training"]
+__all__ = ["limits", "plot_run", "plot_training"]
 
 _Array = NDArray[np.float64]
-
-_INK = "#24292f"
-_GRID = "#d0d7de"
-_LIMIT = "#cf222e"
-_SEAM = "#8c959f"
-_JOINTS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf8700", "#0e7490", "#9d174d")
-_STYLE: dict[Any, Any] = {
-    "font.size": 8.5,
-    "axes.edgecolor": _SEAM,
-    "axes.labelcolor": _INK,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.5,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "text.color": _INK,
-    "legend.frameon": False,
-}
 
 
 def plot_training(log: Path, path: Path) -> None:
@@ -52,12 +30,12 @@ def plot_training(log: Path, path: Path) -> None:
     from vla_rt.training.training_log import read_log
 
     rows = read_log(log)
-    with _style():
-        figure = _figure(7.0, 3.6)
+    with style():
+        figure = new_figure(7.0, 3.6)
         axes = figure.add_subplot()
-        axes.plot([r["step"] for r in rows], [r["loss"] for r in rows], color=_JOINTS[0], linewidth=1.5)
+        axes.plot([r["step"] for r in rows], [r["loss"] for r in rows], color=JOINTS[0], linewidth=1.5)
         axes.set(yscale="log", xlabel="step", ylabel="loss", title="Training loss")
-        _save(figure, path)
+        save(figure, path)
 
 
 def plot_run(result: DemoResult, path: Path) -> None:
@@ -77,8 +55,8 @@ def plot_run(result: DemoResult, path: Path) -> None:
     seams = time_s[1:][np.diff(trace["chunk_sequence"].astype(np.int64)) > 0] if len(time_s) else time_s
     low, high = np.asarray(limits.min_position), np.asarray(limits.max_position)
     middle, half = (high + low) / 2, (high - low) / 2
-    with _style():
-        figure = _figure(13.5, 10.0)
+    with style():
+        figure = new_figure(13.5, 10.0)
         grid = figure.add_gridspec(5, 3, width_ratios=(1.0, 1.0, 1.05), height_ratios=(1, 1, 1, 0.8, 0.7))
         motion = [figure.add_subplot(grid[row, :2]) for row in range(5)]
         for axes in motion[1:]:
@@ -107,14 +85,14 @@ def plot_run(result: DemoResult, path: Path) -> None:
             handlelength=1.4,
         )
         figure.suptitle(_headline(result), x=0.008, ha="left", fontsize=12.5, fontweight="bold")
-        _save(figure, path)
+        save(figure, path)
 
 
 def _draw_signal(axes: Any, time_s: _Array, values: _Array, seams: _Array, title: str) -> None:
     step = max(1, len(time_s) // 5000)
-    axes.vlines(seams, -1.0, 1.0, color=_SEAM, linewidth=0.4, alpha=0.35, zorder=1, label="chunk seam")
+    axes.vlines(seams, -1.0, 1.0, color=SEAM, linewidth=0.4, alpha=0.35, zorder=1, label="chunk seam")
     for joint in range(values.shape[1] if values.ndim == 2 else 0):
-        color = _JOINTS[joint % len(_JOINTS)]
+        color = JOINTS[joint % len(JOINTS)]
         axes.plot(
             time_s[::step],
             values[::step, joint],
@@ -125,7 +103,7 @@ def _draw_signal(axes: Any, time_s: _Array, values: _Array, seams: _Array, title
         )
     for level in (-1.0, 1.0):
         label = "limit" if level > 0 else None
-        axes.axhline(level, color=_LIMIT, linewidth=1.1, linestyle=(0, (5, 3)), zorder=3, label=label)
+        axes.axhline(level, color=LIMIT, linewidth=1.1, linestyle=(0, (5, 3)), zorder=3, label=label)
     axes.set(ylim=(-1.18, 1.18), yticks=(-1, -0.5, 0, 0.5, 1), title=title)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f} %" if value else "0")
     axes.tick_params(labelbottom=False)
@@ -138,11 +116,11 @@ def _draw_distance(axes: Any, result: DemoResult, time_s: _Array, seams: _Array)
     goals = _goals_over(result, time_s)
     if len(time_s) and goals is not None:
         distance = np.linalg.norm(tool - goals, axis=1)
-        axes.semilogy(time_s, np.maximum(1e3 * distance, 0.1), color=_JOINTS[0], linewidth=1.2)
+        axes.semilogy(time_s, np.maximum(1e3 * distance, 0.1), color=JOINTS[0], linewidth=1.2)
     for begin, _ in result.shown:
-        axes.axvline(begin, color=_JOINTS[2], linewidth=1.0, alpha=0.7)
-    axes.axhline(1e3 * result.tolerance_m, color=_JOINTS[2], linewidth=1.1, linestyle=(0, (5, 3)))
-    axes.vlines(seams, 0.0, 0.03, transform=axes.get_xaxis_transform(), color=_SEAM, linewidth=0.4)
+        axes.axvline(begin, color=JOINTS[2], linewidth=1.0, alpha=0.7)
+    axes.axhline(1e3 * result.tolerance_m, color=JOINTS[2], linewidth=1.1, linestyle=(0, (5, 3)))
+    axes.vlines(seams, 0.0, 0.03, transform=axes.get_xaxis_transform(), color=SEAM, linewidth=0.4)
     reach = f"{1e3 * result.tolerance_m:.0f} mm"
     axes.set(title=f"Tool to goal [mm]; a line for each new goal, reached within {reach}")
     axes.tick_params(labelbottom=False)
@@ -156,9 +134,9 @@ def _draw_chunks(axes: Any, result: DemoResult) -> None:
         return
     at = chunks["time_s"] - float(time_s[0])
     parts = (
-        ("remaining_s", "plan left", _JOINTS[2], "o"),
-        ("delay_s", "delay", _JOINTS[0], "o"),
-        ("expected_delay_s", "delay expected", _JOINTS[1], "_"),
+        ("remaining_s", "plan left", JOINTS[2], "o"),
+        ("delay_s", "delay", JOINTS[0], "o"),
+        ("expected_delay_s", "delay expected", JOINTS[1], "_"),
     )
     for name, label, color, marker in parts:
         axes.scatter(at, 1e3 * chunks[name], s=14, color=color, marker=marker, linewidth=1.0, label=label)
@@ -173,13 +151,13 @@ def _draw_tool_path(axes: Any, result: DemoResult, time_s: _Array) -> None:
     axes.set_title("Tool path and goals [m]")
     if len(tool):
         step = max(1, len(tool) // 2000)
-        axes.plot(*tool[::step].T, color=_JOINTS[0], linewidth=1.2)
-        axes.scatter(*tool[0], color=_INK, s=16, label="start")
+        axes.plot(*tool[::step].T, color=JOINTS[0], linewidth=1.2)
+        axes.scatter(*tool[0], color=INK, s=16, label="start")
     goals = np.array([goal for begin, goal in result.shown if not len(time_s) or begin <= time_s[-1]])
     if len(goals):
         axes.scatter(
             *goals.T,
-            color=_JOINTS[2],
+            color=JOINTS[2],
             s=42,
             alpha=0.55,
             edgecolor="none",
@@ -190,7 +168,7 @@ def _draw_tool_path(axes: Any, result: DemoResult, time_s: _Array) -> None:
     axes.set(xlabel="x", ylabel="y", zlabel="z")
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.set_pane_color((1.0, 1.0, 1.0, 1.0))
-        axis._axinfo["grid"].update(color=_GRID, linewidth=0.5)
+        axis._axinfo["grid"].update(color=GRID, linewidth=0.5)
     axes.tick_params(labelsize=7, pad=0)
     axes.view_init(elev=24, azim=-128)
     axes.set_box_aspect(None, zoom=1.05)
@@ -199,7 +177,7 @@ def _draw_tool_path(axes: Any, result: DemoResult, time_s: _Array) -> None:
 def _draw_latency(axes: Any, result: DemoResult) -> None:
     trace = result.report.trace
     axes.set(title="Latency of the control tick", xlabel="µs", ylabel="ticks", xscale="log", yscale="log")
-    parts = (("wakeup_us", "wake-up", _JOINTS[0]), ("compute_us", "compute", _JOINTS[1]))
+    parts = (("wakeup_us", "wake-up", JOINTS[0]), ("compute_us", "compute", JOINTS[1]))
     samples = {key: np.maximum(np.asarray(trace[key], dtype=np.float64), 1e-2) for key, _, _ in parts}
     if any(len(values) for values in samples.values()):
         lowest = min(values.min() for values in samples.values())
@@ -272,27 +250,3 @@ def _goals_over(result: DemoResult, time_s: _Array) -> _Array | None:
     begins = np.array([begin for begin, _ in result.shown])
     at = np.clip(np.searchsorted(begins, time_s, side="right") - 1, 0, None)
     return np.array([goal for _, goal in result.shown])[at]
-
-
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
-
-
-def _style() -> Any:
-    try:
-        import matplotlib as mpl
-    except ImportError as cause:
-        raise error(
-            ConfigError, "matplotlib", "", "is not installed; run: pip install 'vla-rt[viz]'"
-        ) from cause
-    return mpl.rc_context(_STYLE)
-
-
-def _save(figure: Any, path: Path) -> None:
-    kind = path.suffix.removeprefix(".").lower() or "png"
-    try:
-        write_whole(path, lambda file: figure.savefig(file, dpi=130, format=kind))
-    except (OSError, ValueError) as cause:
-        raise error(ConfigError, "path", path, f"cannot be written: {cause}") from cause

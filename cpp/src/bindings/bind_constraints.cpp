@@ -10,10 +10,10 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/enforcer_report.hpp"
+#include "bindings/surroundings.hpp"
 #include "vla_rt/constraints/collision_model.hpp"
 #include "vla_rt/constraints/constraint_enforcer.hpp"
 #include "vla_rt/constraints/joint_limits.hpp"
-#include "vla_rt/constraints/workspace.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/kinematics/kinematics.hpp"
 
@@ -51,7 +51,7 @@ py::tuple apply(ConstraintEnforcer& enforcer, const ArrayLike& target, const Opt
   enforcer.apply(wish, velocity, report.report);
   report.log.resize(
       static_cast<std::size_t>(std::min<std::int64_t>(enforcer.log_count(), enforcer.kLogCapacity)));
-  static_cast<void>(enforcer.copy_log(report.log));
+  report.log.resize(static_cast<std::size_t>(enforcer.copy_log(report.log)));
   return py::make_tuple(array_of<double>(enforcer.position()), std::move(report));
 }
 
@@ -122,21 +122,7 @@ ConstraintEnforcer make_enforcer(const JointLimits& limits, double period_s, con
                                  const py::object& workspace, const CollisionModel* collision,
                                  bool path_preserving, double smoothing_s) {
   const EnforcerOptions options{.path_preserving = path_preserving, .smoothing_s = smoothing_s};
-  Surroundings surroundings;
-  if (py::isinstance<Workspace>(workspace)) {
-    surroundings.workspaces.push_back(workspace.cast<Workspace>());
-  } else if (!workspace.is_none()) {
-    if (!py::isinstance<py::sequence>(workspace))
-      throw ConfigError("workspace", py::str(py::type::of(workspace).attr("__name__")),
-                        "must be a Workspace or a list of them");
-    for (const py::handle item : workspace) {
-      if (!py::isinstance<Workspace>(item))
-        throw ConfigError("workspace", py::str(py::type::of(item).attr("__name__")),
-                          "must be a Workspace or a list of them");
-      surroundings.workspaces.push_back(item.cast<Workspace>());
-    }
-  }
-  if (collision != nullptr) surroundings.collision = *collision;
+  const Surroundings surroundings = surroundings_from(workspace, collision);
   if (kinematics == nullptr && collision != nullptr) kinematics = &collision->kinematics();
   if (kinematics == nullptr) {
     if (!surroundings.workspaces.empty())

@@ -15,6 +15,7 @@
 #include "bindings/execution_dicts.hpp"
 #include "bindings/executor_config.hpp"
 #include "bindings/python_threads.hpp"
+#include "bindings/surroundings.hpp"
 #include "vla_rt/execution/control_loop.hpp"
 #include "vla_rt/execution/controller.hpp"
 
@@ -158,6 +159,17 @@ void bind_config(py::module_& m) {
            py::arg("max_following_error"), py::arg("watchdog_s"), py::arg("inference_rate_hz"),
            py::arg("inference_stop_timeout_s"), py::arg("realtime"), py::arg("priority"), py::arg("cpu"),
            py::arg("lock_memory"), py::arg("spin_s"), py::arg("first_state_timeout_s"), py::arg("trace_s"))
+      .def(
+          "surround",
+          [](ControlConfig& c, const std::optional<Kinematics>& kinematics, const py::object& workspace,
+             const std::optional<CollisionModel>& collision) {
+            c.controller.surroundings = surroundings_from(workspace, collision ? &*collision : nullptr);
+            c.controller.kinematics = kinematics;
+            if (!kinematics && collision) c.controller.kinematics = collision->kinematics();
+          },
+          py::arg("kinematics"), py::arg("workspace"), py::arg("collision"),
+          "What the commands keep clear of, as `ConstraintEnforcer`.")
+      .def_readwrite("violation_log", &ControlConfig::violation_log, "File, empty: none; see `ViolationLog`.")
       .def_property_readonly(
           "chunk_period_s", [](const ControlConfig& c) { return c.controller.executor.period_s; },
           "Time between the rows of a chunk [s].");

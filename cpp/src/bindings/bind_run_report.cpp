@@ -6,6 +6,7 @@
 
 #include "bindings/execution_dicts.hpp"
 #include "bindings/rt_dicts.hpp"
+#include "vla_rt/constraints/enforcer_report.hpp"
 
 namespace py = pybind11;
 
@@ -156,6 +157,15 @@ py::dict to_dict(const RunReport& report) {
   for (std::size_t s = 0; s < report.status_counts.size(); ++s)
     statuses[to_string(static_cast<Status>(s))] = report.status_counts[s];
   d["status_counts"] = statuses;
+  py::dict limited;
+  const std::size_t joints = report.limited_ticks.size() / kCauses.size();
+  for (std::size_t k = 0; k < kCauses.size(); ++k) {
+    const auto first = report.limited_ticks.begin() + static_cast<std::ptrdiff_t>(k * joints);
+    limited[to_string(kCauses[k])] =
+        std::vector<std::int64_t>(first, first + static_cast<std::ptrdiff_t>(joints));
+  }
+  d["limited_ticks"] = limited;
+  d["dropped_violations"] = report.dropped_violations;
   const bool faulted = report.fault.reason != FaultReason::None;
   d["fault"] = faulted ? py::object(py::str(to_string(report.fault.reason))) : py::object(py::none());
   d["fault_text"] = faulted ? py::object(py::str(report.fault_text)) : py::object(py::none());

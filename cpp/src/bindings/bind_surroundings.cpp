@@ -12,6 +12,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/surroundings.hpp"
 #include "vla_rt/constraints/collision_model.hpp"
 #include "vla_rt/constraints/workspace.hpp"
 #include "vla_rt/kinematics/kinematics.hpp"
@@ -262,6 +263,21 @@ void bind_shapes(py::module_& m) {
 }
 
 }  // namespace
+
+Surroundings surroundings_from(const py::object& workspace, const CollisionModel* collision) {
+  Surroundings surroundings;
+  const auto add = [&](const py::handle& item) {
+    if (!py::isinstance<Workspace>(item))
+      throw ConfigError("workspace", type_name(item), "must be a Workspace or a list of them");
+    surroundings.workspaces.push_back(item.cast<Workspace>());
+  };
+  if (py::isinstance<py::sequence>(workspace))
+    for (const py::handle item : workspace) add(item);
+  else if (!workspace.is_none())
+    add(workspace);
+  if (collision != nullptr) surroundings.collision = *collision;
+  return surroundings;
+}
 
 void bind_surroundings(py::module_& m) {
   bind_shapes(m);

@@ -20,8 +20,6 @@ void bind_surroundings(pybind11::module_& m);     // part of constraints
 void bind_joint_limits(pybind11::module_& m);     // part of constraints
 void bind_enforcer_report(pybind11::module_& m);  // part of constraints
 void bind_constraints(pybind11::module_& m);
-void bind_urdf_limits(pybind11::module_& m);      // part of constraints
-void bind_differential_ik(pybind11::module_& m);  // part of constraints
 void bind_smoothing(pybind11::module_& m);
 void bind_chunk_executor(pybind11::module_& m);
 void bind_temporal_ensembler(pybind11::module_& m);
@@ -29,6 +27,7 @@ void bind_rtc(pybind11::module_& m);
 void bind_robots(pybind11::module_& m);
 void bind_chunk_source(pybind11::module_& m);
 void bind_execution(pybind11::module_& m);
+void bind_violation_log(pybind11::module_& m);  // part of execution
 void bind_control_benchmark(pybind11::module_& m);
 void bind_enforcer_benchmark(pybind11::module_& m);
 

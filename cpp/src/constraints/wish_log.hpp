@@ -18,10 +18,11 @@ namespace vla_rt::constraints {
 class WishLog {
  public:
   void clear() noexcept {
-    count_ = 0;
+    first_ = count_;
     last_causes_ = {};
     ticks_limited_ = {};
   }
+  /// Entries ever added; the number of the next one.
   [[nodiscard]] std::int64_t count() const noexcept { return count_; }
   /// Ticks since `clear` in which a cause acted on joint i.
   [[nodiscard]] std::int64_t ticks_limited(std::size_t i, Cause cause) const noexcept {
@@ -51,9 +52,9 @@ class WishLog {
     add_if(kJerk, asked.j, now.jerk[i]);
   }
 
-  /// Entries first.. in order, as far as they are still kept and fit; returns how many.
+  /// Entries from number `first` on in order, as far as they are still kept and fit; returns how many.
   [[nodiscard]] int copy(std::int64_t first, std::span<WishLogEntry> out) const noexcept {
-    first = std::max({first, count_ - kCapacity, std::int64_t{0}});
+    first = std::max({first, count_ - kCapacity, first_});
     const std::int64_t n = std::min(count_ - first, static_cast<std::int64_t>(out.size()));
     for (std::int64_t k = 0; k < n; ++k)
       out[static_cast<std::size_t>(k)] = entries_[static_cast<std::size_t>((first + k) % kCapacity)];
@@ -73,7 +74,7 @@ class WishLog {
   }
 
   std::array<WishLogEntry, static_cast<std::size_t>(kCapacity)> entries_;
-  std::int64_t count_ = 0;
+  std::int64_t count_ = 0, first_ = 0;  // first_: the oldest since `clear`
   std::array<unsigned, kMaxActionDim> last_causes_{};
   std::array<std::array<std::int64_t, kCauses>, kMaxActionDim> ticks_limited_{};
 };

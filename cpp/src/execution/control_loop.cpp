@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -150,6 +151,8 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
   const OnlyRun only(c.running);
   c.stop_requested.store(false);
   RunReport report;
+  std::optional<ViolationLog> log;
+  if (!config.violation_log.empty()) log.emplace(config.violation_log);
   const StartedRobot started(*c.robot);
 
   RobotState first;
@@ -162,7 +165,8 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
   TickRecorder recorder(first.num_joints,
                         static_cast<std::size_t>(std::ceil(config.trace_s / config.controller.period_s)));
   InferenceWorker worker(c.robot, c.policy, c.controller, config.inference);
-  TickTask task(*c.robot, c.controller, worker, recorder, config.limits, first, duration_s);
+  TickTask task(*c.robot, c.controller, worker, recorder, config.limits, log ? &*log : nullptr, first,
+                duration_s);
   RealtimeThread thread(config.realtime);
   recorder.start();
   worker.start();
@@ -198,6 +202,10 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
   report.limiting_rms = recorder.limiting_rms();
   report.realtime = thread.grant();
   report.dropped_records = recorder.dropped();
+  if (log) {
+    log->close();
+    report.dropped_violations = log->dropped();
+  }
   report.trace = recorder.trace();
   return report;
 }

@@ -41,6 +41,15 @@ ControllerConfig checked(ControllerConfig config, const JointLimits& limits) {
   return config;
 }
 
+ConstraintEnforcer make_enforcer(const ControllerConfig& config, const JointLimits& limits) {
+  if (config.kinematics)
+    return {limits, config.period_s, config.enforcer, *config.kinematics, config.surroundings};
+  const Surroundings& around = config.surroundings;
+  if (!around.workspaces.empty() || around.collision || around.check)
+    throw ConfigError("kinematics", "none", "needed by workspace and collision, to know where the robot is");
+  return {limits, config.period_s, config.enforcer};
+}
+
 }  // namespace
 
 void ControllerConfig::validate() const {
@@ -67,7 +76,7 @@ struct Controller::Impl {
         plan_timeout_ns(from_seconds(config.plan_timeout_s)),
         clock(period_ns),
         executor(config.executor),
-        enforcer(limits, config.period_s, config.enforcer),
+        enforcer(make_enforcer(config, limits)),
         watchdog(from_seconds(config.watchdog_s > 0 ? config.watchdog_s : kMaxTimeout)) {}
 
   const ControllerConfig config;
@@ -290,6 +299,7 @@ Fault Controller::fault() const noexcept VLA_RT_NONBLOCKING {
 
 std::span<const double> Controller::target() const noexcept { return {impl_->target.data(), impl_->n}; }
 const EnforcerReport& Controller::report() const noexcept { return impl_->report; }
+const ConstraintEnforcer& Controller::enforcer() const noexcept { return impl_->enforcer; }
 bool Controller::follows_plan() const noexcept { return impl_->follows_plan; }
 std::uint64_t Controller::chunk_sequence() const noexcept {
   return impl_->chunk_sequence.load(std::memory_order_relaxed);

@@ -5,11 +5,12 @@
 namespace vla_rt {
 
 TickTask::TickTask(Robot& robot, Controller& controller, InferenceWorker& worker, TickRecorder& recorder,
-                   const JointLimits& limits, const RobotState& first, double duration_s)
+                   const JointLimits& limits, ViolationLog* log, const RobotState& first, double duration_s)
     : robot_(robot),
       controller_(controller),
       worker_(worker),
       recorder_(recorder),
+      log_(log),
       judge_(limits, controller.config().period_s),
       duration_ns_(from_seconds(duration_s)),
       state_(first) {
@@ -57,6 +58,7 @@ void TickTask::record(const TickTime& time, TimeNs compute_ns) noexcept {
   put(Signal::CommandAcceleration, command_.acceleration.data());
   put(Signal::Target, controller_.target().data());
   recorder_.push(record_);
+  if (log_ != nullptr) log_->take(controller_.enforcer());
 }
 
 void TickTask::report(RunReport& report) const {
@@ -69,6 +71,9 @@ void TickTask::report(RunReport& report) const {
   for (int k = 1; k <= 3; ++k)
     report.worst_limit_ratio[static_cast<std::size_t>(k) - 1] = judge_.worst_ratio(k);
   report.status_counts = status_counts_;
+  for (const Cause cause : kCauses)
+    for (int j = 0; j < controller_.num_joints(); ++j)
+      report.limited_ticks.push_back(controller_.enforcer().ticks_limited(j, cause));
 }
 
 }  // namespace vla_rt

@@ -8,6 +8,7 @@
 #include "vla_rt/execution/inference_worker.hpp"
 #include "vla_rt/execution/run_report.hpp"
 #include "vla_rt/execution/tick_recorder.hpp"
+#include "vla_rt/execution/violation_log.hpp"
 #include "vla_rt/rt/latency_histogram.hpp"
 #include "vla_rt/rt/realtime_thread.hpp"
 
@@ -16,9 +17,9 @@ namespace vla_rt {
 // One period of a ControlLoop: read, tick, write, judge, record. Ends itself once the motion has ended.
 class TickTask final : public PeriodicTask {
  public:
-  // `first` is the measurement the controller was reset to.
+  // `first` is the measurement the controller was reset to; `log` may be null.
   TickTask(Robot& robot, Controller& controller, InferenceWorker& worker, TickRecorder& recorder,
-           const JointLimits& limits, const RobotState& first, double duration_s);
+           const JointLimits& limits, ViolationLog* log, const RobotState& first, double duration_s);
 
   bool tick(const TickTime& time) noexcept VLA_RT_NONBLOCKING override;
   // Fills everything the tick itself counts. After the last tick.
@@ -31,6 +32,7 @@ class TickTask final : public PeriodicTask {
   Controller& controller_;
   InferenceWorker& worker_;
   TickRecorder& recorder_;
+  ViolationLog* log_;
   ViolationCounter judge_;
   const TimeNs duration_ns_;
   TimeNs first_ns_ = 0, last_ns_ = 0;

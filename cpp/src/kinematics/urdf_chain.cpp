@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -106,7 +108,11 @@ Kinematics Kinematics::from_urdf_text(const std::string& text, const std::string
 }
 
 Kinematics Kinematics::from_urdf(const std::string& path, const std::string& tip, const std::string& base) {
-  return from_urdf_text(urdf::read_text(path), tip, base, path);
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw FormatError(path, "", "cannot be read");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (file.bad()) throw FormatError(path, "", "cannot be read");
+  return from_urdf_text(text, tip, base, path);
 }
 
 }  // namespace vla_rt

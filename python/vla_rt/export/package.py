@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +19,8 @@ from vla_rt._core import Normalizer, Policy
 from vla_rt.errors import ConfigError, FormatError, ModelError, error
 from vla_rt.export.protocol import AnyPolicy, Feature
 
-#: Backends that a policy can be exported to; the first ones unasked, where this build has them.
-BACKENDS = ("torchscript", "aotinductor")
-_UNASKED = ("torchscript",)
+#: Backends that a policy can be exported to.
+BACKENDS = ("torchscript",)
 #: Largest difference from the eager policy, in normalised units relative to the largest normalised action.
 TOLERANCE = 1e-4
 _CHECKED_SAMPLES = 4
@@ -36,16 +35,13 @@ def export_policy(
     action_space: Any = None,
     period_s: float | None = None,
     observation_spec: Sequence[Feature] | None = None,
-    device: str = "cpu",
 ) -> Path:
     """Writes `policy` as a policy package, compares it with the eager policy, and only then puts it in place.
 
     Args:
         policy: A module that fulfils `ExportablePolicy`; it is not changed.
         path: Folder to write. An existing package there is replaced, anything else is not touched.
-        backends: Which networks to write: `torchscript`, `aotinductor`. None means every one that this build
-            has, apart from `aotinductor`: machine code for this processor, which takes a C++ compiler and
-            about a minute, is written only when named.
+        backends: Which networks to write: `torchscript`. None means every one that this build has.
         precision: `float32`.
         normalizer: That of the action, or a mapping of feature names and "action"; None takes
             `policy.normalizers`.
@@ -53,7 +49,6 @@ def export_policy(
             where there is one and otherwise leaves it unsaid.
         period_s: Time between two rows [s]; None takes `policy.config.period_s`.
         observation_spec: (name, shape, dtype) of the inputs in order; None takes `policy.config.observation`.
-        device: Where the networks are to run: `cpu`, or `cuda` (`cuda:1`, ...), which must then be here.
 
     Returns:
         `path`.
@@ -61,8 +56,8 @@ def export_policy(
     Raises:
         ConfigError: The policy lacks a part of the protocol, something does not fit, or `path` holds
             something that is no package.
-        ModelError: A backend or the device is not available, the policy cannot be captured, or the package
-            answers differently.
+        ModelError: A backend is not available, the policy cannot be traced, or the package answers
+            differently.
     """
     target = Path(path)
     _require_replaceable(target)
@@ -70,12 +65,10 @@ def export_policy(
     config_parts = ("horizon", "action_dim", "period_s", "execution_horizon", "observation")
     _require_parts(policy.config, "policy.config", config_parts)
     names = _backend_names(backends)
-    _require_device(device)
     if precision != "float32":
         raise error(ModelError, "precision", precision, "must be float32 with the backends of this build")
     spec = _spec(policy, normalizer, action_space, period_s, observation_spec)
     spec["precision"] = precision
-    spec["device"] = device
     spec["backends"] = list(names)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -83,10 +76,7 @@ def export_policy(
     except OSError as cause:
         raise error(ConfigError, "path", target, f"cannot be written ({cause.strerror})") from cause
     try:
-        notes = _save_networks(policy, draft, names, device)
-        if spec["tokenizer"] is not None and spec["tokenizer"].get("type") == "fast":
-            _require_parts(policy, "policy", ("tokenizer",))
-            cast(Any, policy).tokenizer.save(draft)
+        notes = _save_networks(policy, draft, names)
         spec["files"] = {file.name: _file_spec(file) for file in sorted(draft.iterdir())}
         _write(draft, spec)
         spec["checks"] = notes | _verify(policy, draft, names)
@@ -108,7 +98,7 @@ def _file_spec(file: Path) -> dict[str, Any]:
 
 def _backend_names(backends: Sequence[str] | str | None) -> tuple[str, ...]:
     if backends is None:
-        names = tuple(name for name in _UNASKED if name in _backends.available())
+        names = tuple(name for name in BACKENDS if name in _backends.available())
         if not names:
             raise ModelError(_backends.torch_problem() or "this build has no backend to export to")
         return names
@@ -160,7 +150,6 @@ def _spec(
         "action_normalizer": _core.normalizer_dict(normalizers.get("action", identity)),
         "action_space": None if action_space is None else _core.action_space_dict(action_space),
         "sampler": policy.sampler_spec(),
-        "tokenizer": policy.tokenizer_spec() if hasattr(policy, "tokenizer_spec") else None,
         "files": {},
         "checks": {},
     }
@@ -179,49 +168,23 @@ def _feature_kind(name: str, shape: tuple[int, ...]) -> str:
 def _network_parts(policy: object) -> tuple[str, ...]:
     """The methods that hold the network, in the form that the policy chose."""
     if hasattr(policy, "next_logits"):
-        return ("next_logits", "cache_shapes", "tokenizer_spec")
+        return ("next_logits", "cache_shapes")
     if hasattr(policy, "denoise") or not (hasattr(policy, "encode") or hasattr(policy, "step")):
         return ("denoise",)
     return ("encode", "step")
 
 
-def _save_networks(policy: AnyPolicy, folder: Path, backends: Sequence[str], device: str) -> dict[str, Any]:
+def _save_networks(policy: AnyPolicy, folder: Path, backends: Sequence[str]) -> dict[str, Any]:
     """Writes the files of the backends; returns what there is to say about them."""
+    from vla_rt.export import torchscript
     from vla_rt.export.network import Network, capture, example_inputs
     from vla_rt.export.stages import split
 
-    inputs = example_inputs(policy, policy.config.observation, device=device)
-    stages = split(capture(Network(policy, device), inputs))
-    notes: dict[str, Any] = {
-        "network_operators": stages.network_operators,
-        "step_operators": stages.step_operators,
-    }
+    inputs = example_inputs(policy, policy.config.observation)
+    stages = split(capture(Network(policy), inputs))
     if "torchscript" in backends:
-        from vla_rt.export import torchscript
-
         torchscript.save(stages, folder)
-    if "aotinductor" in backends:
-        from vla_rt.export import aotinductor
-
-        notes |= aotinductor.save(stages, folder)
-    return notes
-
-
-def _require_device(device: str) -> None:
-    import torch
-
-    if re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
-        raise error(ConfigError, "device", device, "must be cpu, cuda, or cuda with a number (cuda:1)")
-    if device == "cpu":
-        return
-    number = int(device.partition(":")[2] or 0)
-    if not torch.cuda.is_available() or number >= torch.cuda.device_count():
-        raise error(
-            ModelError,
-            "device",
-            device,
-            f"is not there: this machine has no such GPU, or its torch {torch.__version__} has no CUDA",
-        )
+    return {"network_operators": stages.network_operators, "step_operators": stages.step_operators}
 
 
 def _write(folder: Path, spec: Mapping[str, Any]) -> None:
@@ -244,10 +207,11 @@ def _verify(policy: AnyPolicy, folder: Path, backends: Sequence[str]) -> dict[st
         "samples": _CHECKED_SAMPLES,
         "tolerance": TOLERANCE,
     }
-    checks["torch"] = _core.TORCH_VERSION
+    if "torchscript" in backends:
+        checks["torch"] = _core.TORCH_VERSION
     from vla_rt.export.eager import EagerPolicy
 
-    eager = EagerPolicy(policy, _core.read_policy_spec(folder), folder)
+    eager = EagerPolicy(policy, _core.read_policy_spec(folder))
     for backend in backends:
         _backends.open_backend(backend)
         package = Policy.load(folder, backend)

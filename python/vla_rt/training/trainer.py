@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from vla_rt.errors import ConfigError, ModelError, error
 from vla_rt.training.batches import BatchSource, Dataset, dataset_statistics
 from vla_rt.training.checkpoint import load_checkpoint, save_checkpoint
-from vla_rt.training.data_parallel import ProcessGroup, process_group
 from vla_rt.training.interrupt import DeferredInterrupt
 from vla_rt.training.train_config import TrainConfig
 from vla_rt.training.training_log import TrainingLog
@@ -66,13 +65,9 @@ def train(policy: nn.Module, dataset: Dataset, config: TrainConfig | None = None
     same bits as one that was not. The first Ctrl-C finishes the step, writes a checkpoint and raises
     KeyboardInterrupt.
 
-    Started by ``torchrun``, every process takes its part of each batch; together they make the same steps as
-    one process with the same ``batch_size``, up to rounding. The first one writes the files.
-
     Args:
-        policy: A module with ``config.observation`` and ``loss(batch)``: the mean over the rows of actions
-            that are no padding.
-        dataset: See ``Dataset``; a ``LeRobotDataset`` gets the policy's window of actions if it has none.
+        policy: A module with ``config.observation`` and ``loss(batch)``.
+        dataset: See ``Dataset``.
         config: Settings; validated here.
 
     Raises:
@@ -85,34 +80,28 @@ def train(policy: nn.Module, dataset: Dataset, config: TrainConfig | None = None
     config.validate()
     if config.output_dir is not None:
         config.output_dir.mkdir(parents=True, exist_ok=True)
-    with _torch_settings(config), process_group(config.device) as group:
-        return _Run(policy, dataset, config, group).complete()
+    with _torch_settings(config):
+        return _Run(policy, dataset, config).complete()
 
 
 class _Run:
-    def __init__(self, policy: nn.Module, dataset: Dataset, config: TrainConfig, group: ProcessGroup) -> None:
+    def __init__(self, policy: nn.Module, dataset: Dataset, config: TrainConfig) -> None:
         self.started = time.perf_counter()
-        self.policy, self.config, self.group = policy, config, group
-        self.part = group.part(config.batch_size)
-        if hasattr(dataset, "for_policy"):
-            dataset = dataset.for_policy(policy.config)
+        self.policy, self.config = policy, config
         names = [*_observation_names(policy), "action"]
         if not getattr(policy, "has_statistics", True):
             policy.set_statistics(_statistics(dataset, names))  # type: ignore[operator]
         policy.to(config.device)
-        group.share_weights(policy)
         self.source = BatchSource(dataset, names, config.batch_size, config.seed, optional=["action_is_pad"])
         self.optimizer = _optimizer(policy, config)
         self.average = WeightAverage(policy, config.ema_decay)
         self.step = 0
         self.pending: list[float] = []
         self.losses: list[tuple[int, float]] = []
-        if config.resume:
-            state = group.share(self._read_checkpoint() if group.leads else None)
-            if state is not None:
-                self._restore(state)
+        if config.resume and self._checkpoint is not None and self._checkpoint.exists():
+            self._restore(load_checkpoint(self._checkpoint, config))
         self.resumed_at = self.step
-        self.log = TrainingLog(self._file("log.csv") if group.leads else None, self.step)
+        self.log = TrainingLog(self._file("log.csv"), self.step)
 
     @property
     def _checkpoint(self) -> Path | None:
@@ -124,23 +113,19 @@ class _Run:
         loss_of: Any = policy.loss
         parameters = [p for p in policy.parameters() if p.requires_grad]
         interval_start = time.perf_counter()
-        progress = _progress(config, self.step, config.progress and self.group.leads)
-        with DeferredInterrupt() as interrupt, progress as bar:
+        with DeferredInterrupt() as interrupt, _progress(config, self.step) as bar:
             while self.step < config.steps:
-                rows = self.source.take(self.source.indices(self.step)[self.part])
-                batch = {name: t.to(config.device) for name, t in rows.items()}
+                batch = {name: t.to(config.device) for name, t in self.source.batch(self.step).items()}
                 torch.manual_seed(_step_seed(config.seed, self.step))
                 rate = config.learning_rate_at(self.step)
                 for group in self.optimizer.param_groups:
                     group["lr"] = rate
                 self.optimizer.zero_grad(set_to_none=True)
-                with self.group.draws(config.batch_size):
-                    loss = loss_of(batch)
+                loss = loss_of(batch)
                 loss.backward()
-                value, stop = self.group.combine(parameters, loss.detach(), batch, interrupt.requested)
                 limit = config.grad_clip or float("inf")
                 norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-                self.pending.append(value)
+                self.pending.append(float(loss.detach()))
                 if not np.isfinite(self.pending[-1]) or not bool(torch.isfinite(norm)):
                     raise error(
                         ModelError, "loss", self.pending[-1], f"is no longer finite at step {self.step}"
@@ -160,9 +145,9 @@ class _Run:
                     self.pending.clear()
                     interval_start = now
                 at_interval = config.checkpoint_every and self.step % config.checkpoint_every == 0
-                if at_interval or stop or self.step == config.steps:
+                if at_interval or interrupt.requested or self.step == config.steps:
                     self._save()
-                if stop:
+                if interrupt.requested:
                     raise KeyboardInterrupt
         if config.ema_decay:
             self.average.copy_to_module()
@@ -182,7 +167,7 @@ class _Run:
         return None if self.config.output_dir is None else self.config.output_dir / name
 
     def _save(self) -> None:
-        if self._checkpoint is None or not self.group.leads:
+        if self._checkpoint is None:
             return
         state = {
             "step": self.step,
@@ -193,11 +178,6 @@ class _Run:
             "loss": self.losses[-1] if self.losses else None,
         }
         save_checkpoint(self._checkpoint, state, self.config)
-
-    def _read_checkpoint(self) -> dict[str, Any] | None:
-        if self._checkpoint is None or not self._checkpoint.exists():
-            return None
-        return load_checkpoint(self._checkpoint, self.config)
 
     def _restore(self, state: dict[str, Any]) -> None:
         try:
@@ -216,7 +196,7 @@ class _Run:
 
     def _curve(self) -> Path | None:
         path, log = self._file("loss.png"), self._file("log.csv")
-        if path is None or log is None or find_spec("matplotlib") is None or not self.group.leads:
+        if path is None or log is None or find_spec("matplotlib") is None:
             return None
         from vla_rt.plots import plot_training
 
@@ -260,7 +240,7 @@ def _torch_settings(config: TrainConfig) -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def _progress(config: TrainConfig, done: int, show: bool) -> Any:
+def _progress(config: TrainConfig, done: int) -> Any:
     from tqdm import tqdm
 
     return tqdm(
@@ -268,6 +248,6 @@ def _progress(config: TrainConfig, done: int, show: bool) -> Any:
         initial=done,
         desc="train",
         unit="step",
-        disable=not show,
+        disable=not config.progress,
         smoothing=0.05,
     )

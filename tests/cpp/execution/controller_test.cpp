@@ -432,6 +432,73 @@ TEST_CASE("whatever is measured and pushed, no command breaks a limit") {
   CHECK(rig.judge.worst_ratio(1) > 0.5);
 }
 
+TEST_CASE("no late, repeated or backward tick, and no reset, breaks a limit") {
+  Rig rig;
+  std::uint64_t seed = 5;
+  const auto random = [&seed] {
+    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+    return static_cast<double>(seed >> 11) * 0x1p-53;
+  };
+  std::int64_t violations = 0;
+  int resets = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const double fate = random();
+    if (fate < 0.1) rig.now += static_cast<TimeNs>(random() * 200) * kTick;
+    if (fate > 0.9) rig.now -= kTick;  // the same time again
+    if (fate > 0.99) rig.now -= static_cast<TimeNs>(random() * 20) * kTick;
+    if (random() < 0.01) {
+      fill_sine(*rig.chunk, rig.now, 16, 6 * random(), 3 * random());
+      rig.controller.push(*rig.chunk);
+    }
+    if (fate > 0.4 && fate < 0.401) {
+      violations += rig.judge.total();
+      rig.reset();
+      ++resets;
+    }
+    rig.tick();
+  }
+  CHECK(violations + rig.judge.total() == 0);
+  CHECK(resets > 5);
+  CHECK(rig.judge.worst_ratio(1) > 0.3);
+}
+
+TEST_CASE("walls hold in the controller, too, and its enforcer tells what it limited") {
+  const char* sledge =
+      "<robot name='r'><link name='base'/><link name='tool'/><joint name='j' type='prismatic'>"
+      "<parent link='base'/><child link='tool'/><axis xyz='1 0 0'/>"
+      "<limit lower='-3' upper='3' velocity='2'/></joint></robot>";
+  ControllerConfig config = controller_config();
+  Workspace wall;
+  wall.upper[0] = 0.5;
+  config.surroundings.workspaces.push_back(wall);
+  const double low = -1, high = 1, v = 2, a = 10, jerk = 5000;
+  const JointLimits limits = JointLimits::make({&low, 1}, {&high, 1}, {&v, 1}, {&a, 1}, {&jerk, 1});
+  CHECK_THROWS_AS(Controller(config, limits), ConfigError);  // where is the tool?
+  config.kinematics = Kinematics::from_urdf_text(sledge, "tool");
+  Controller controller(config, limits);
+  const double outside = 0.6, start = 0;
+  CHECK_THROWS_AS(controller.reset({&outside, 1}), ConfigError);
+  controller.reset({&start, 1});
+  const auto chunk = std::make_unique<ActionChunk>();
+  chunk->resize(16, 1);
+  chunk->period_ns = 50'000'000;
+  chunk->start_time_ns = kNsPerSecond;
+  for (int t = 0; t < 16; ++t) chunk->row(t)[0] = 0.1 * t;
+  RobotState state;
+  state.num_joints = 1;
+  RobotCommand command;
+  for (TimeNs now = kNsPerSecond; now < 2 * kNsPerSecond; now += kTick) {
+    if (now == kNsPerSecond) REQUIRE(controller.push(*chunk) == PushResult::Accepted);
+    state.time_ns = now;
+    controller.tick(now, state, command);
+    REQUIRE(command.position[0] < 0.5);
+    state.position = command.position;
+  }
+  CHECK(command.position[0] > 0.499);
+  CHECK(controller.enforcer().ticks_limited(0, Cause::Workspace) > 100);
+  CHECK(controller.enforcer().log_count() > 0);
+}
+
 TEST_CASE("a bad configuration is one error with field, value and bound") {
   const auto refusal = [](auto change) {
     ControllerConfig config = controller_config();

@@ -111,10 +111,11 @@ class VLA_RT_API ConstraintEnforcer {
   void sample_last_tick(double fraction, std::span<double> position, std::span<double> velocity,
                         std::span<double> acceleration) const noexcept VLA_RT_NONBLOCKING;
 
-  /// Wishes logged since `reset`, overwritten ones included.
+  /// Wishes logged ever, by all starts, overwritten ones included.
   [[nodiscard]] std::int64_t log_count() const noexcept VLA_RT_NONBLOCKING;
   /// Copies entries in order, from number `first` on (of `log_count`) or, if that is negative, the newest
-  /// that fit; returns how many. Older ones than the newest `kLogCapacity` are lost.
+  /// that fit; returns how many. Ones before the last `reset` or older than the newest `kLogCapacity` are
+  /// gone.
   [[nodiscard]] int copy_log(std::span<WishLogEntry> out,
                              std::int64_t first = -1) const noexcept VLA_RT_NONBLOCKING;
   /// Ticks since `reset` in which `cause`, one of the enumerators, changed the wish of `joint`.

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "vla_rt/constraints/constraint_enforcer.hpp"
@@ -17,11 +18,13 @@ namespace vla_rt {
 
 /// What a Controller needs to know besides the limits.
 struct ControllerConfig {
-  double period_s = 0.001;       ///< nominal time between ticks [s], in [1e-6, 1]
-  ChunkExecutorConfig executor;  ///< how chunks become a wish; its `action_dim` 0 means N
-  EnforcerOptions enforcer;      ///< how the wish is followed
-  double state_timeout_s = 0.1;  ///< an older measurement is stale
-  double plan_timeout_s = 0;     ///< a plan from an older observation is stale; 0: until it ends
+  double period_s = 0.001;               ///< nominal time between ticks [s], in [1e-6, 1]
+  ChunkExecutorConfig executor;          ///< how chunks become a wish; its `action_dim` 0 means N
+  EnforcerOptions enforcer;              ///< how the wish is followed
+  std::optional<Kinematics> kinematics;  ///< of the N joints; needed where there are surroundings
+  Surroundings surroundings;             ///< walls and obstacles that the command keeps clear of
+  double state_timeout_s = 0.1;          ///< an older measurement is stale
+  double plan_timeout_s = 0;             ///< a plan from an older observation is stale; 0: until it ends
   double max_following_error =
       0.5;                  ///< [rad] or [m] between command and measurement, any joint; 0: not checked
   double watchdog_s = 5.0;  ///< longest time without a fresh chunk; 0: not checked
@@ -93,6 +96,8 @@ class VLA_RT_API Controller {
   /// Of the last tick: the executor's wish (N) and what the filter made of it. Thread: the ticking one.
   [[nodiscard]] std::span<const double> target() const noexcept;
   [[nodiscard]] const EnforcerReport& report() const noexcept;
+  /// Its log, and what it limited since the last reset.
+  [[nodiscard]] const ConstraintEnforcer& enforcer() const noexcept;
   /// False when the last tick followed the certified stop instead of the wish.
   [[nodiscard]] bool follows_plan() const noexcept;
   /// Sequence of the newest accepted chunk; 0 before the first.

@@ -36,7 +36,9 @@ struct RunReport {
   std::int64_t limit_violations = 0;  ///< see ViolationCounter; judged on every emitted command
   std::array<double, 3> worst_limit_ratio{};     ///< velocity, acceleration, jerk relative to their limits
   std::array<std::uint64_t, 6> status_counts{};  ///< ticks by Status
-  Fault fault;                                   ///< reason None when there was none
+  std::vector<std::int64_t> limited_ticks;  ///< (causes as in kCauses, N) ticks in which a wish was changed
+  std::int64_t dropped_violations = 0;      ///< missing in the violation log
+  Fault fault;                              ///< reason None when there was none
   std::string fault_text;    ///< one sentence, with the driver's own reason; empty without fault
   bool interrupted = false;  ///< ended early from outside: Ctrl-C, request_stop
   InferenceStats inference;
