@@ -54,18 +54,6 @@ def test_a_constant_prediction_is_what_is_sampled(solver, noise_at):
 
 
 @pytest.mark.parametrize("noise_at", [0, 1])
-def test_denoise_is_the_velocity_at_the_encoded_observation(noise_at):
-    policy = make_policy(noise_at=noise_at)
-    observation, x, t = torch.randn(4, 5), torch.randn(4, 6, 3), torch.rand(4)
-    torch.testing.assert_close(
-        policy.denoise(x, t, observation),
-        policy.velocity(x, t, policy.observation_features(observation)),
-        rtol=1e-4,
-        atol=1e-4,
-    )
-
-
-@pytest.mark.parametrize("noise_at", [0, 1])
 def test_the_loss_is_the_velocitys_times_the_remaining_time(noise_at):
     """Away from the end, where neither is bounded: v - u = (a^ - a) / remaining."""
     policy = make_policy(noise_at=noise_at)

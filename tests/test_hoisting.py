@@ -174,6 +174,23 @@ def test_only_the_chunk_is_left_in_the_loop() -> None:
     assert not any(tuple(b.shape) == (2 * H, H) for b in stages.step.buffers())
 
 
+class AttendingPolicy(TinyPolicy):
+    """Attends to the observation alone before it looks at the chunk."""
+
+    def denoise(self, x: Tensor, t: Tensor, state: Tensor, goal: Tensor, task: Tensor) -> Tensor:
+        h = self.goal(goal.flatten(1)).reshape(-1, 1, 2, 4).transpose(1, 2)
+        seen = torch.nn.functional.scaled_dot_product_attention(h, h, h).transpose(1, 2).flatten(1)
+        return self.out(torch.tanh(self.x(x.flatten(1)) + seen + self.state(state))).view_as(x)
+
+
+def test_attention_over_the_observation_leaves_the_loop() -> None:
+    policy = AttendingPolicy()
+    stages = split(capture(Network(policy), example_inputs(policy, policy.config.observation)))
+    attention = torch.ops.aten.scaled_dot_product_attention.default
+    assert attention in [node.target for node in stages.encode.graph.nodes]
+    assert attention not in [node.target for node in stages.step.graph.nodes]
+
+
 def test_a_direct_policy_does_its_work_once() -> None:
     _, stages = stages_of(ObservationAlone())
     assert targets(stages.step) == {torch.ops.aten.clone.default}

@@ -26,6 +26,7 @@ from torch.fx.node import map_aggregate
 _aten = torch.ops.aten
 _LINEAR = _aten.linear.default
 _MATMUL = _aten.matmul.default
+_ATTENTION = _aten.scaled_dot_product_attention.default
 _ADD = _aten.add.Tensor
 _SCALINGS = (_aten.mul.Tensor, _aten.div.Tensor)
 _SPLITS = (_aten.split.Tensor, _aten.split_with_sizes.default, _aten.chunk.default, _aten.unbind.int)
@@ -87,7 +88,7 @@ class DependenceGraph:
     def call(self, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The value of ``target(*args, **kwargs)``, computed as seldom as the identities allow."""
         if not _nodes(args, kwargs):
-            if _is_random(target):
+            if _is_random(target, args, kwargs):
                 return self._emit(target, args, kwargs)
             return target(*args, **kwargs)
         if target is _LINEAR:
@@ -209,7 +210,7 @@ class DependenceGraph:
         depends_on = Dependence(0)
         for used in node.all_input_nodes:
             depends_on |= dependence(used)
-        if _is_random(target):
+        if _is_random(target, args, kwargs):
             depends_on = Dependence.CHUNK
         else:
             self._known[key] = node
@@ -235,7 +236,10 @@ def _nodes(args: Any, kwargs: Any) -> list[fx.Node]:
     return found
 
 
-def _is_random(target: Any) -> bool:
+def _is_random(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call draws random numbers; attention only does with dropout."""
+    if target is _ATTENTION:
+        return bool(args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0))
     return torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
 
 

@@ -13,25 +13,10 @@ from vla_rt._core import Normalizer, PolicySpec
 from vla_rt.export.network import Network
 from vla_rt.export.protocol import AnyPolicy
 
-_SAMPLERS = {
-    "flow_matching": samplers.FlowMatchingSampler,
-    "ddpm": samplers.DDPMSampler,
-    "ddim": samplers.DDIMSampler,
-    "dpm_solver": samplers.DPMSolverSampler,
-    "consistency": samplers.ConsistencySampler,
-}
-
 
 def normalizer_of(stored: dict[str, Any]) -> Normalizer:
     """The normaliser of its description in `policy.json`."""
     return Normalizer(**stored)
-
-
-def sampler_of(spec: PolicySpec) -> samplers.Sampler:
-    """The sampler that a package names."""
-    options = dict(spec.sampler)
-    sampler: samplers.Sampler = _SAMPLERS[options.pop("type")](**options)
-    return sampler
 
 
 class EagerPolicy:
@@ -49,7 +34,7 @@ class EagerPolicy:
         self._features = stored["observation"]
         self._normalizers = [normalizer_of(feature["normalizer"]) for feature in self._features]
         self._action_normalizer = normalizer_of(stored["action_normalizer"])
-        self._sampler = sampler_of(spec)
+        self._sampler = samplers.from_spec(spec.sampler)
 
     def random_inputs(self, seed: int) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
         """A raw observation whose normalised values are standard normal, and noise (T, D)."""

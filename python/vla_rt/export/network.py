@@ -163,7 +163,9 @@ def _rebuild(program: torch.export.ExportedProgram, inputs: Inputs) -> CapturedN
                 continue
             args, kwargs = fx.map_arg((node.args, node.kwargs), values.__getitem__)
             is_identity = _is_identity(node.target, args, kwargs)
-            value = args[0] if is_identity else graph.call(node.target, args, kwargs)
+            # the strides of a value are those of the kernel that ran, which may be another one next time
+            target = _aten.reshape.default if node.target is _aten.view.default else node.target
+            value = args[0] if is_identity else graph.call(target, args, kwargs)
             if isinstance(value, fx.Node):
                 value.meta["uses"] = value.meta.get("uses", 0) + len(node.users)
                 operators += node.target is not operator.getitem and not is_identity

@@ -1,0 +1,245 @@
+"""What all acting policies share: statistics, checked input, and prediction through the core's samplers."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+import vla_rt
+from vla_rt.errors import require
+from vla_rt.policies.feature_normalizer import FeatureNormalizer
+from vla_rt.policies.features import FeatureSpec, batch_feature, observation_tensors
+from vla_rt.policies.policy_config import PolicyConfig
+
+
+class ChunkPolicy(nn.Module, ABC):
+    """A policy over chunks of actions: raw outside, normalised inside.
+
+    The network is two functions, ``context = encode(*observation)``, called once per chunk, and
+    ``step(x, t, context)``, called at every stage of the sampler that ``sampler_spec`` names.
+
+    Args:
+        config: Sizes; validated here.
+
+    Attributes:
+        config: Sizes.
+        device: Where the weights are.
+
+    Raises:
+        ConfigError: A field of ``config`` is out of its bounds.
+    """
+
+    config: PolicyConfig
+
+    def __init__(self, config: PolicyConfig) -> None:
+        super().__init__()
+        config.validate()
+        self.config = config
+        self._observation_normalizers = nn.ModuleList(
+            FeatureNormalizer(spec.shape[0] if spec.is_image else spec.size, config.normalization_of(spec))
+            for spec in config.observation
+        )
+        self._action_normalizer = FeatureNormalizer(config.action_dim, config.action_normalization)
+
+    @abstractmethod
+    def sampler_spec(self) -> dict[str, Any]:
+        """Sampler that turns this network into actions, as a package stores it."""
+
+    @abstractmethod
+    def encode(self, *observation: Tensor) -> Any:
+        """What the network keeps of an observation: a tensor or a tuple of tensors.
+
+        Args:
+            observation: Normalised features in the order of ``config.observation``, each (B, *shape).
+        """
+
+    @abstractmethod
+    def step(self, x: Tensor, t: Tensor, context: Any) -> Tensor:
+        """The network's answer at the noisy chunk ``x`` (B, T, D) in normalised units and time ``t`` (B,)."""
+
+    @abstractmethod
+    def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What training minimises.
+
+        Args:
+            batch: Raw features (B, *shape) by name, ``action`` (B, T, D) raw, and optionally
+                ``action_is_pad`` (B, T) bool: rows that do not count.
+
+        Returns:
+            Scalar; may draw from torch's global generator.
+
+        Raises:
+            ConfigError: A key is missing or a shape is wrong.
+        """
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Same as ``loss``, so that wrappers such as DistributedDataParallel can be used."""
+        return self.loss(batch)
+
+    def denoise(self, x: Tensor, t: Tensor, *observation: Tensor) -> Tensor:
+        """``step`` for an observation that is not encoded yet: what an exported package runs."""
+        return self.step(x, t, self.encode(*observation))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._action_normalizer.first.device
+
+    @property
+    def normalizers(self) -> dict[str, vla_rt.Normalizer]:
+        """C++ normalisers by feature name, and the one of ``"action"``."""
+        found = {
+            spec.name: normalizer.normalizer
+            for spec, normalizer in zip(self.config.observation, self._feature_normalizers(), strict=True)
+        }
+        return {**found, "action": self._action_normalizer.normalizer}
+
+    @property
+    def has_statistics(self) -> bool:
+        """Whether every normaliser knows its statistics; until then raw values pass unchanged."""
+        return all(n.is_fitted for n in (*self._feature_normalizers(), self._action_normalizer))
+
+    def set_statistics(self, stats: Mapping[str, Mapping[str, Any]]) -> None:
+        """Fits the normalisers.
+
+        Args:
+            stats: For each observation feature and for ``"action"`` its ``mean``, ``std``, ``min``,
+                ``max``, ...
+
+        Raises:
+            ConfigError: A feature or statistic is missing or malformed.
+        """
+        for spec, normalizer in zip(self.config.observation, self._feature_normalizers(), strict=True):
+            normalizer.fit(stats.get(spec.name, {}), spec.name)
+        self._action_normalizer.fit(stats.get("action", {}), "action")
+
+    def predict(
+        self,
+        observation: Mapping[str, ArrayLike],
+        noise: ArrayLike | None = None,
+        step_noise: ArrayLike | None = None,
+        seed: int = 0,
+    ) -> NDArray[np.float64]:
+        """Samples one chunk for one raw, unbatched observation.
+
+        Args:
+            observation: Raw features by name, each of its ``config.observation`` shape; finite. An image
+                also as uint8 (H, W, C).
+            noise: Initial noise (T, D) in normalised units; drawn from ``seed`` by the core's Philox when
+                None.
+            step_noise: (K, T, D), what a stochastic sampler adds; None draws it from ``seed``.
+            seed: Seed of the noise.
+
+        Returns:
+            Raw actions (T, D); row 0 is the action for now.
+
+        Raises:
+            ConfigError: A feature is missing, has another shape or is not finite; the noise has another
+                shape.
+        """
+        with torch.inference_mode(), self._evaluating():
+            features = self._normalized(observation_tensors(observation, self.config.observation))
+            normalized = self._sample([f.to(self.device) for f in features], noise, step_noise, seed)
+            return self._action_normalizer.inverse(normalized.to(self.device)).cpu().numpy()
+
+    def _sample(
+        self, features: list[Tensor], noise: ArrayLike | None, step_noise: ArrayLike | None, seed: int
+    ) -> Tensor:
+        """One chunk (T, D) in normalised units for normalised features, each (1, *shape)."""
+        context = self.encode(*features)
+
+        def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:
+            time = torch.full((1,), float(t), device=self.device)
+            return self.step(torch.from_numpy(x).to(self.device), time, context).cpu().numpy()
+
+        shape = (self.config.horizon, self.config.action_dim)
+        if noise is None:
+            start = np.asarray(vla_rt.samplers.noise(seed, 0, 0, shape), dtype=np.float32)
+        else:
+            start = np.asarray(noise, dtype=np.float32)
+        require(start.shape == shape, "noise", f"shape {start.shape}", f"must have shape {shape}")
+        added = None if step_noise is None else np.asarray(step_noise, dtype=np.float32)
+        if added is not None:
+            require(
+                added.ndim == 3, "step_noise", f"shape {added.shape}", f"must be (K, {shape[0]}, {shape[1]})"
+            )
+            added = added[:, None]
+        sampler = vla_rt.samplers.from_spec(self.sampler_spec())
+        return torch.from_numpy(sampler.sample(denoiser, start[None], seed=seed, step_noise=added)[0])
+
+    def _rows(self, values: Tensor) -> Tensor:
+        """Values (B, T * D) as (B, T, D)."""
+        return values.reshape(-1, self.config.horizon, self.config.action_dim)
+
+    @contextlib.contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        was_training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(was_training)
+
+    def _feature_normalizers(self) -> list[FeatureNormalizer]:
+        return [n for n in self._observation_normalizers if isinstance(n, FeatureNormalizer)]
+
+    def _normalized(self, features: list[Tensor]) -> list[Tensor]:
+        """Features (B, *shape) in normalised units."""
+        return [
+            _normalized_feature(feature.to(self.device), spec, normalizer)
+            for feature, spec, normalizer in zip(
+                features, self.config.observation, self._feature_normalizers(), strict=True
+            )
+        ]
+
+    def _normalized_observation(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+        specs = self.config.observation
+        return self._normalized([batch_feature(batch_entry(batch, spec.name), spec) for spec in specs])
+
+    def _raw_action(self, batch: Mapping[str, Tensor]) -> Tensor:
+        raw = batch_entry(batch, "action")
+        shape = (self.config.horizon, self.config.action_dim)
+        require(
+            raw.dim() == 3 and tuple(raw.shape[1:]) == shape,
+            "action",
+            f"shape {tuple(raw.shape)}",
+            f"must be (B, {shape[0]}, {shape[1]})",
+        )
+        return raw.to(self.device)
+
+    def _normalized_action(self, batch: Mapping[str, Tensor]) -> Tensor:
+        normalized: Tensor = self._action_normalizer(self._raw_action(batch))
+        return normalized
+
+
+def batch_entry(batch: Mapping[str, Tensor], name: str) -> Tensor:
+    """The tensor called ``name``; ConfigError where there is none."""
+    require(name in batch, name, "missing", f"the batch has {sorted(batch)}")
+    return batch[name]
+
+
+def mean_over_rows(errors: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    """Mean of ``errors`` (B, T) over the rows that are no padding; 0 where all are."""
+    pad = batch.get("action_is_pad")
+    if pad is None:
+        return errors.mean()
+    require(pad.shape == errors.shape, "action_is_pad", tuple(pad.shape), f"must be {tuple(errors.shape)}")
+    counts = (~pad.bool()).to(errors)
+    return (errors * counts).sum() / counts.sum().clamp(min=1.0)
+
+
+def _normalized_feature(feature: Tensor, spec: FeatureSpec, normalizer: FeatureNormalizer) -> Tensor:
+    if spec.is_tokens:
+        return feature
+    if spec.is_image:
+        image: Tensor = normalizer(feature.movedim(1, -1)).movedim(-1, 1)
+        return image
+    flat: Tensor = normalizer(feature.flatten(1))
+    return flat.reshape(feature.shape)
