@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -257,7 +258,67 @@ def test_a_bad_start_says_what_and_by_how_much(panda, collision):
     np.testing.assert_array_equal(command, READY)
 
 
-def test_wrong_set_ups(panda, collision, tmp_path):
+ROBOTS = [
+    ("panda_description/urdf/panda.urdf", "panda_hand_tcp", READY),
+    ("ur_description/urdf/ur5_robot.urdf", "tool0", np.array([0, -1.2, 1.5, -1.8, -1.57, 0])),
+    ("so_arm_description/urdf/so101.urdf", "gripper_frame_link", np.zeros(5)),
+]
+
+
+def stl_corners(path: Path) -> np.ndarray:
+    triangle = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+    return np.frombuffer(path.read_bytes()[84:], triangle)["corners"].reshape(-1, 3).astype(float)
+
+
+@pytest.mark.parametrize(("name", "tip", "pose"), ROBOTS)
+def test_capsules_fitted_to_a_robots_meshes_hold_them(urdf, name, tip, pose):
+    robots = urdf.parents[2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chain = vr.Kinematics.from_urdf(str(robots / name), tip)
+    capsules = iter(vr.CollisionModel.capsules_of(chain))
+    meshes = 0
+    for link in ElementTree.parse(robots / name).getroot().iter("link"):
+        if link.get("name") not in chain.link_names:
+            continue
+        for shape in link.iter("collision"):
+            capsule = next(capsules)
+            assert capsule.link == link.get("name")
+            mesh = shape.find("geometry/mesh")
+            if mesh is None:
+                continue
+            file = robots / mesh.get("filename").removeprefix("package://example-robot-data/robots/")
+            scale = np.array((mesh.get("scale") or "1 1 1").split(), float)
+            origin = shape.find("origin")
+            at = {} if origin is None else origin.attrib
+            turn = rotation_of(np.array(at.get("rpy", "0 0 0").split(), float))
+            shift = np.array(at.get("xyz", "0 0 0").split(), float)
+            corners = stl_corners(file) * scale @ turn.T + shift
+            axis = capsule.end - capsule.start
+            along = np.clip((corners - capsule.start) @ axis / max(axis @ axis, 1e-300), 0, 1)
+            away = np.linalg.norm(corners - capsule.start - along[:, None] * axis, axis=1)
+            assert away.max() <= capsule.radius + 1e-9
+            length, r = np.linalg.norm(axis), capsule.radius
+            middle = (corners.max(axis=0) + corners.min(axis=0)) / 2
+            sphere = np.linalg.norm(corners - middle, axis=1).max()
+            assert r**2 * (3 / 4 * length + r) <= sphere**3  # and not by being huge
+            meshes += 1
+    assert meshes >= 7
+    model = vr.CollisionModel(chain)
+    ignored = vr.CollisionModel(chain, ignore=model.overlaps(pose))
+    assert ignored.overlaps(pose) == []
+    assert ignored.distance(pose) > 0
+    assert ignored.num_pairs > 0.7 * model.num_pairs
+
+
+def rotation_of(rpy: np.ndarray) -> np.ndarray:
+    (cr, cp, cy), (sr, sp, sy) = np.cos(rpy), np.sin(rpy)
+    x = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    y = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
+    return np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]]) @ y @ x
+
+
+def test_wrong_set_ups(panda, collision, urdf, tmp_path):
     with pytest.raises(vr.ConfigError, match="kinematics = None"):
         vr.ConstraintEnforcer(LIMITS, PERIOD, workspace=vr.Workspace(LOWER, UPPER))
     one = vr.JointLimits([-1], [1], [1], [1], [1])
@@ -277,7 +338,14 @@ def test_wrong_set_ups(panda, collision, tmp_path):
         vr.CollisionModel(panda, CAPSULES, world=[3])
     with pytest.raises(vr.ConfigError, match=r"ignore\[0\] = nobody"):
         vr.CollisionModel(panda, CAPSULES, ignore=[("nobody", "panda_hand")])
-    with pytest.raises(vr.ConfigError, match="mesh"):
-        vr.CollisionModel(panda)
+    alone = tmp_path / "panda.urdf"
+    alone.write_text(urdf.read_text())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chain = vr.Kinematics.from_urdf(str(alone), "panda_hand_tcp")
+    with pytest.raises(
+        vr.ConfigError, match=r"panda_link0: has the mesh .* not found from .*give the capsules"
+    ):
+        vr.CollisionModel(chain)
     with pytest.raises(vr.ConfigError, match="q"):
         collision.distance(np.zeros(6))

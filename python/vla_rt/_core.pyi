@@ -1421,22 +1421,24 @@ class CollisionModel:
         kinematics: Kinematics of the robot.
         capsules: on links: Capsule or Sphere with a link, (link, start, end, radius),
             (link, center, radius), or dicts of these names. None: fitted to the URDF's collision
-            spheres, cylinders and boxes; meshes are refused.
+            spheres, cylinders, boxes and STL meshes, one each.
         world: Box, Sphere, Capsule, HalfSpace (solid where normal . x <= offset) or dicts of their
             fields; a box also as lower, upper.
         ignore: pairs of links that may touch; 'world' stands for all of the world.
 
     Raises:
-        ConfigError: an unknown link, a number that is not finite, a negative size, a mesh, or no
-            capsule.
+        ConfigError: an unknown link, a number that is not finite, a negative size, a mesh that is
+            not found or no STL file, or no capsule.
+        FormatError: an STL file that is broken.
     """
     @staticmethod
     def capsules_of(kinematics: Kinematics) -> list[Capsule]:
         """
-        List of Capsule around the URDF's collision spheres, cylinders and boxes.
+        List of Capsule around the URDF's collision spheres, cylinders, boxes and STL meshes.
 
         Raises:
-            ConfigError: a link has a mesh.
+            ConfigError: a mesh is not found or no STL file.
+            FormatError: an STL file is broken.
         """
     def __init__(
         self,
@@ -1453,6 +1455,14 @@ class CollisionModel:
         """
         Smallest distance between any two things that must not touch at q (N,) [m], exact where positive;
         negative where they overlap; inf where no pair is left to check.
+
+        Raises:
+            ConfigError: a wrong shape or a number that is not finite.
+        """
+    def overlaps(self, q: numpy.typing.ArrayLike) -> list[tuple[str, str]]:
+        """
+        Pairs (link, link or 'world') that overlap at q (N,). At a pose where the robot does not touch, these
+        are the pairs that capsules are too coarse for: ignore them.
 
         Raises:
             ConfigError: a wrong shape or a number that is not finite.

@@ -312,19 +312,21 @@ void bind_surroundings(py::module_& m) {
       "    kinematics: Kinematics of the robot.\n"
       "    capsules: on links: Capsule or Sphere with a link, (link, start, end, radius),\n"
       "        (link, center, radius), or dicts of these names. None: fitted to the URDF's collision\n"
-      "        spheres, cylinders and boxes; meshes are refused.\n"
+      "        spheres, cylinders, boxes and STL meshes, one each.\n"
       "    world: Box, Sphere, Capsule, HalfSpace (solid where normal . x <= offset) or dicts of their\n"
       "        fields; a box also as lower, upper.\n"
       "    ignore: pairs of links that may touch; 'world' stands for all of the world.\n\n"
       "Raises:\n"
-      "    ConfigError: an unknown link, a number that is not finite, a negative size, a mesh, or no\n"
-      "        capsule.\n")
+      "    ConfigError: an unknown link, a number that is not finite, a negative size, a mesh that is\n"
+      "        not found or no STL file, or no capsule.\n"
+      "    FormatError: an STL file that is broken.\n")
       .def(py::init(&make_model), py::arg("kinematics"), py::arg("capsules") = py::none(),
            py::arg("world") = py::tuple(), py::arg("ignore") = py::tuple())
       .def_static("capsules_of", &CollisionModel::capsules_of, py::arg("kinematics"),
-                  "List of Capsule around the URDF's collision spheres, cylinders and boxes.\n\n"
+                  "List of Capsule around the URDF's collision spheres, cylinders, boxes and STL meshes.\n\n"
                   "Raises:\n"
-                  "    ConfigError: a link has a mesh.\n")
+                  "    ConfigError: a mesh is not found or no STL file.\n"
+                  "    FormatError: an STL file is broken.\n")
       .def(
           "distance",
           [](const CollisionModel& c, const ArrayLike& q) {
@@ -349,6 +351,22 @@ void bind_surroundings(py::module_& m) {
             return py::make_tuple(closest.distance, closest.first, closest.second);
           },
           py::arg("q"), "(distance [m], link, link or 'world') of the pair with the smallest distance.")
+      .def(
+          "overlaps",
+          [](const CollisionModel& c, const ArrayLike& q) {
+            const Array<double> a = row_major<double>(q, "q");
+            require_shape(a, "q", {c.kinematics().num_joints()});
+            require_finite(a, "q");
+            std::vector<std::pair<std::string, std::string>> pairs;
+            for (const Clearance& pair : c.overlaps(elements(a))) pairs.emplace_back(pair.first, pair.second);
+            return pairs;
+          },
+          py::arg("q"),
+          "Pairs (link, link or 'world') that overlap at q (N,). At a pose where the robot does not touch, "
+          "these\n"
+          "are the pairs that capsules are too coarse for: ignore them.\n\n"
+          "Raises:\n"
+          "    ConfigError: a wrong shape or a number that is not finite.\n")
       .def_property_readonly("num_pairs", &CollisionModel::num_pairs, "Pairs of things that are checked.");
 }
 

@@ -1,10 +1,14 @@
 #include "vla_rt/constraints/collision_model.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
+#include <utility>
 
+#include "constraints/capsule_fit.hpp"
 #include "constraints/gap_model.hpp"
+#include "constraints/mesh_file.hpp"
 #include "constraints/shape_checks.hpp"
 #include "vla_rt/core/errors.hpp"
 
@@ -28,6 +32,25 @@ void check_capsules(const std::string& name, const std::vector<Capsule>& capsule
     if (links != nullptr && std::ranges::find(links->link_names(), c.link) == links->link_names().end())
       throw ConfigError(which + ".link", c.link, "is not on the chain");
   }
+}
+
+// One capsule around a mesh, in its own frame.
+Capsule capsule_around(const LinkGeometry& g, const std::string& link, const std::string& description) {
+  const auto refuse = [&](const std::string& why) {
+    throw ConfigError(
+        "link", link,
+        "has the mesh " + g.mesh + ", which " + why + "; give the capsules of this robot yourself");
+  };
+  std::string kind = g.mesh.substr(g.mesh.find_last_of('.') + 1);
+  std::ranges::transform(kind, kind.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (kind != "stl") refuse("is no STL file");
+  const std::string file = find_mesh(g.mesh, description);
+  if (file.empty()) refuse("is not found from " + (description.empty() ? "a text" : description));
+  std::vector<Vector3> points = read_stl(file);
+  for (Vector3& p : points)
+    for (std::size_t k = 0; k < 3; ++k) p[k] *= g.size[k];
+  const FittedCapsule fitted = fit_capsule(points);
+  return {.start = fitted.axis.start, .end = fitted.axis.end, .radius = fitted.radius, .link = link};
 }
 
 void check_shapes(const Kinematics& kinematics, const CollisionShapes& shapes) {
@@ -89,10 +112,13 @@ std::vector<Capsule> CollisionModel::capsules_of(const Kinematics& kinematics) {
         radius = 0.5 * std::hypot(g.size[(k + 1) % 3], g.size[(k + 2) % 3]);
         break;
       }
-      case LinkGeometry::Kind::Mesh:
-        throw ConfigError("link", link,
-                          "has the mesh " + g.mesh + ", which no capsule is fitted to; give " +
-                              "the capsules of this robot yourself");
+      case LinkGeometry::Kind::Mesh: {
+        Capsule fitted = capsule_around(g, link, kinematics.source());
+        fitted.start = vla_rt::apply(g.origin, fitted.start);
+        fitted.end = vla_rt::apply(g.origin, fitted.end);
+        capsules.push_back(std::move(fitted));
+        continue;
+      }
     }
     const Vector3 other_half{-half_axis[0], -half_axis[1], -half_axis[2]};
     capsules.push_back({.start = vla_rt::apply(g.origin, other_half),
@@ -121,6 +147,25 @@ Clearance CollisionModel::closest(std::span<const double> q) const {
     if (d < best.distance) best = {d, impl_->model.name(gap.first_name), impl_->model.name(gap.second_name)};
   }
   return best;
+}
+
+std::vector<Clearance> CollisionModel::overlaps(std::span<const double> q) const {
+  JointFrames frames;
+  impl_->model.place(q, frames);
+  std::vector<Clearance> found;
+  for (const Gap& gap : impl_->model.gaps()) {
+    const double d = impl_->model.sample(gap, frames).distance;
+    if (d > 0) continue;
+    const std::string &first = impl_->model.name(gap.first_name),
+                      &second = impl_->model.name(gap.second_name);
+    const auto known = std::ranges::find_if(
+        found, [&](const Clearance& c) { return c.first == first && c.second == second; });
+    if (known == found.end())
+      found.push_back({d, first, second});
+    else
+      known->distance = std::min(known->distance, d);
+  }
+  return found;
 }
 
 const Kinematics& CollisionModel::kinematics() const noexcept { return impl_->kinematics; }

@@ -112,7 +112,9 @@ Kinematics Kinematics::from_urdf(const std::string& path, const std::string& tip
   if (!file) throw FormatError(path, "", "cannot be read");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   if (file.bad()) throw FormatError(path, "", "cannot be read");
-  return from_urdf_text(text, tip, base, path);
+  Kinematics kinematics = from_urdf_text(text, tip, base, path);
+  kinematics.source_ = path;
+  return kinematics;
 }
 
 }  // namespace vla_rt

@@ -51,8 +51,9 @@ class VLA_RT_API CollisionModel {
   /// without a link, or nothing to check. A copy of the kinematics is kept.
   CollisionModel(const Kinematics& kinematics, const CollisionShapes& shapes);
 
-  /// One capsule around each sphere, cylinder and box of the URDF's collision geometry; a box gets a capsule
-  /// along its longest edge. Throws ConfigError naming the link for a mesh: give its capsules yourself.
+  /// One capsule around each sphere, cylinder, box and STL mesh of the URDF's collision geometry; a box gets
+  /// one along its longest edge, a mesh a small one that holds all its corners. Throws ConfigError naming the
+  /// link for a mesh that is not found or no STL file, FormatError for one that is broken.
   [[nodiscard]] static std::vector<Capsule> capsules_of(const Kinematics& kinematics);
 
   /// Smallest distance between any two things that must not touch [m], exact where it is positive.
@@ -60,6 +61,11 @@ class VLA_RT_API CollisionModel {
   [[nodiscard]] double distance(std::span<const double> q) const noexcept VLA_RT_NONBLOCKING;
   /// The pair with that distance. Real-time: no (allocates the names).
   [[nodiscard]] Clearance closest(std::span<const double> q) const;
+
+  /// Pairs of links (and the world) that overlap at q, each once with its least distance. At a pose where the
+  /// robot is known not to touch, these are the pairs that capsules are too coarse for: ignore them.
+  /// Real-time: no.
+  [[nodiscard]] std::vector<Clearance> overlaps(std::span<const double> q) const;
 
   [[nodiscard]] const Kinematics& kinematics() const noexcept;
   [[nodiscard]] const CollisionShapes& shapes() const noexcept;

@@ -75,6 +75,8 @@ class VLA_RT_API Kinematics {
   }
   [[nodiscard]] const AttachedFrame& tip() const noexcept { return tip_; }
   [[nodiscard]] const std::vector<LinkGeometry>& collision_geometry() const noexcept { return geometry_; }
+  /// Path of the description as given, from which mesh names count; empty when it was text.
+  [[nodiscard]] const std::string& source() const noexcept { return source_; }
   /// What was left out while reading (mimic tags, branches), one sentence each.
   [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
@@ -102,6 +104,7 @@ class VLA_RT_API Kinematics {
   std::vector<Link> links_;
   std::vector<LinkGeometry> geometry_;
   KinematicLimits limits_;
+  std::string source_;
   Link tip_;
 
   friend class UrdfChain;
