@@ -29,6 +29,7 @@ NAMES = {
     "virtualisation",
     "torch_backend",
     "cpu_features",
+    "native_engine",
     "wakeup",
 }
 

@@ -29,7 +29,7 @@ SPEC = {
     "action_space": {"type": "continuous", "lower": [0, 0], "upper": [1, 2]},
     "sampler": {"type": "flow_matching", "num_steps": 10, "solver": "euler", "noise_at": 1},
     "tokenizer": None,
-    "backends": ["native"],
+    "backends": ["tensorrt"],
     "files": {
         "model.safetensors": {"bytes": 4, "crc32": "9be3e0a3"},
         "plan.json": {"bytes": 2, "crc32": "a3a6bf43"},

@@ -155,10 +155,11 @@ def test_spec(loaded: vr.Policy) -> None:
     assert spec.period_s == 0.05
     assert [tuple(f) for f in spec.observation] == list(TinyConfig().observation)
     assert spec.sampler == {"type": "flow_matching", "num_steps": 5, "solver": "heun", "noise_at": 0}
-    assert spec.backends == ["torchscript"]
+    assert spec.backends == ["native", "torchscript"]
     assert spec.checks["torchscript_max_error"] <= 1e-5
+    assert spec.checks["native_max_error"] <= 1e-5
     assert _core.parse_policy_spec(json.dumps(spec.to_dict())) == spec
-    assert loaded.backend == "torchscript"
+    assert loaded.backend == "native"
 
 
 def test_benchmark(loaded: vr.Policy) -> None:
@@ -269,7 +270,12 @@ def test_export_replaces_a_package_and_nothing_else(tmp_path: Path) -> None:
     vr.export_policy(TinyPolicy(seed=2), str(target))
     assert not np.array_equal(first, vr.load_policy(target).sample(OBSERVATION))
     assert sorted(f.name for f in tmp_path.iterdir()) == ["p"]
-    assert sorted(f.name for f in target.iterdir()) == ["model.ts", "policy.json"]
+    assert sorted(f.name for f in target.iterdir()) == [
+        "model.safetensors",
+        "model.ts",
+        "plan.json",
+        "policy.json",
+    ]
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("years of work")
@@ -303,7 +309,7 @@ class Failing(TinyPolicy):
     [
         (Drawing, "differs from the policy"),
         (Branching, "cannot be exported"),
-        (WrongShape, "must return"),
+        (WrongShape, "the policy has 8"),
         (Failing, "no such camera"),
     ],
 )
@@ -316,7 +322,6 @@ def test_a_network_that_cannot_be_exported_leaves_nothing(tmp_path: Path, kind: 
 @pytest.mark.parametrize(
     ("arguments", "kind", "text"),
     [
-        ({"backends": ["native"]}, vr.ModelError, "native"),
         ({"backends": ["quantum"]}, vr.ModelError, "quantum"),
         ({"backends": []}, vr.ConfigError, "backends"),
         ({"precision": "int8"}, vr.ModelError, "int8"),
@@ -358,10 +363,10 @@ def test_missing_torch_is_said_plainly(package: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(_backends, "_installed_torch", lambda: "2.99.0")
     monkeypatch.setattr(_core, "backend_names", list)
     with pytest.raises(vr.ModelError, match=r"torch 2\.99\.0 is installed"):
-        vr.load_policy(package)
+        vr.load_policy(package, backend="torchscript")
 
 
-@pytest.mark.parametrize("backend", ["native", "quantum", ""])
+@pytest.mark.parametrize("backend", ["aotinductor", "quantum", ""])
 def test_a_backend_the_package_lacks(package: Path, backend: str) -> None:
     with pytest.raises(vr.ModelError, match="torchscript"):
         vr.load_policy(package, backend=backend)

@@ -54,6 +54,7 @@ __all__: list[str] = [
     "MailboxRobot",
     "ModelError",
     "MotionTokenizer",
+    "Network",
     "Normalizer",
     "OpenVLATokenizer",
     "Policy",
@@ -85,7 +86,9 @@ __all__: list[str] = [
     "benchmark_chunk_executor",
     "benchmark_control_tick",
     "benchmark_enforcer_tick",
+    "best_instruction_set",
     "convert_rotations",
+    "instruction_set",
     "measure_wakeup",
     "noise",
     "normalizer_dict",
@@ -731,6 +734,48 @@ class FastTokenizer:
     def scale(self) -> float: ...
     @property
     def vocab_size(self) -> int: ...
+
+class Network:
+    """
+    A stored network by itself, without sampler and normalisers.
+    """
+    def __init__(
+        self,
+        folder: os.PathLike[str] | str | bytes,
+        backend: str,
+        observation: collections.abc.Sequence[
+            tuple[str, collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], str]
+        ],
+        input_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        output_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+    ) -> None:
+        """
+        Opens the network in a folder.
+
+        Args:
+            folder: holds the backend's files.
+            backend: native, torchscript, ...
+            observation: (name, shape, dtype) of every input of `encode`.
+            input_shape: what `step` takes, no batch dimension.
+            output_shape: what it answers.
+
+        Raises:
+            FormatError: the files are damaged. ModelError: they hold another network.
+        """
+    def encode(self, observation: collections.abc.Sequence[numpy.typing.ArrayLike]) -> None:
+        """
+        Takes one array per input.
+        """
+    def prepare(self, times: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> None:
+        """
+        Announces the times of the steps.
+        """
+    def step(
+        self, x: numpy.typing.ArrayLike, k: typing.SupportsInt | typing.SupportsIndex
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        The answer at x and the k-th time.
+        """
 
 class Sampler:
     """
@@ -2683,11 +2728,22 @@ def benchmark_enforcer_tick(
         ConfigError: A wrong shape or number, or no reset before.
     """
 
+def best_instruction_set() -> str:
+    """
+    The best that this processor and build have.
+    """
+
 def convert_rotations(
     rotations: numpy.typing.ArrayLike, source: str, target: str
 ) -> numpy.typing.NDArray[numpy.float64]:
     """
     Rotations from one format to another, any leading dims; see `vla_rt.rotations`.
+    """
+
+def instruction_set() -> str:
+    """
+    Instructions that a native network opened now would use: portable, avx2 or avx512. Raises ConfigError for a
+    bad VLA_RT_INSTRUCTION_SET.
     """
 
 def measure_wakeup(

@@ -1,18 +1,116 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
+#include <memory>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "vla_rt/inference/backend_registry.hpp"
+#include "vla_rt/inference/instruction_set.hpp"
+
+namespace py = pybind11;
 
 namespace vla_rt::bindings {
+namespace {
 
-void bind_inference(pybind11::module_& m) {
+using Feature = std::tuple<std::string, std::vector<std::int64_t>, std::string>;
+
+/// A stored network by itself, without sampler and normalisers.
+class Network {
+ public:
+  Network(const std::filesystem::path& folder, const std::string& backend,
+          const std::vector<Feature>& observation, std::vector<std::int64_t> input,
+          std::vector<std::int64_t> output)
+      : output_(output.begin(), output.end()) {
+    ModelSignature signature{{}, 1, 1, std::move(input), std::move(output)};
+    for (const auto& [name, shape, dtype] : observation)
+      signature.observation.push_back({name, dtype_from_string(dtype, name), shape});
+    model_ = open_model(backend, folder, signature);
+  }
+
+  void prepare(const std::vector<double>& times) { model_->prepare(times); }
+
+  void encode(const std::vector<ArrayLike>& observation) {
+    const auto specs = model_->observation_spec();
+    if (observation.size() != specs.size())
+      throw ConfigError("observation", std::to_string(observation.size()) + " arrays",
+                        "must be " + std::to_string(specs.size()));
+    std::vector<py::array> arrays;
+    std::vector<TensorView> views;
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      switch (specs[i].dtype) {
+        case DType::Float32:
+          arrays.push_back(row_major<float>(observation[i], specs[i].name));
+          break;
+        case DType::Int64:
+          arrays.push_back(row_major<std::int64_t>(observation[i], specs[i].name));
+          break;
+        case DType::UInt8:
+          arrays.push_back(row_major<std::uint8_t>(observation[i], specs[i].name));
+          break;
+      }
+      const py::array& array = arrays.back();
+      shapes_.resize(specs.size());
+      shapes_[i].assign(array.shape(), array.shape() + array.ndim());
+      views.push_back({array.data(), specs[i].dtype, shapes_[i]});
+    }
+    const py::gil_scoped_release release;
+    model_->encode(views);
+  }
+
+  Array<float> step(const ArrayLike& x, int k) {
+    const Array<float> in = row_major<float>(x, "x");
+    Array<float> out(output_);
+    const std::span<float> to(out.mutable_data(), static_cast<std::size_t>(out.size()));
+    const py::gil_scoped_release release;
+    model_->step(elements(in), k, to);
+    return out;
+  }
+
+ private:
+  std::vector<py::ssize_t> output_;
+  std::vector<std::vector<std::int64_t>> shapes_;
+  std::unique_ptr<Model> model_;
+};
+
+}  // namespace
+
+void bind_inference(py::module_& m) {
   m.def("backend_names", &backend_names,
         "Names of the backends registered with this process, in alphabetical order.");
+  m.def(
+      "instruction_set", [] { return to_string(instruction_set()); },
+      "Instructions that a native network opened now would use: portable, avx2 or avx512. Raises ConfigError "
+      "for a\n"
+      "bad VLA_RT_INSTRUCTION_SET.");
+  m.def(
+      "best_instruction_set", [] { return to_string(best_instruction_set()); },
+      "The best that this processor and build have.");
+  py::class_<Network>(m, "Network", "A stored network by itself, without sampler and normalisers.")
+      .def(py::init<const std::filesystem::path&, const std::string&, const std::vector<Feature>&,
+                    std::vector<std::int64_t>, std::vector<std::int64_t>>(),
+           py::arg("folder"), py::arg("backend"), py::arg("observation"), py::arg("input_shape"),
+           py::arg("output_shape"),
+           "Opens the network in a folder.\n\n"
+           "Args:\n"
+           "    folder: holds the backend's files.\n"
+           "    backend: native, torchscript, ...\n"
+           "    observation: (name, shape, dtype) of every input of `encode`.\n"
+           "    input_shape: what `step` takes, no batch dimension.\n"
+           "    output_shape: what it answers.\n\n"
+           "Raises:\n"
+           "    FormatError: the files are damaged. ModelError: they hold another network.")
+      .def("prepare", &Network::prepare, py::arg("times"), "Announces the times of the steps.")
+      .def("encode", &Network::encode, py::arg("observation"), "Takes one array per input.")
+      .def("step", &Network::step, py::arg("x"), py::arg("k"), "The answer at x and the k-th time.");
 #ifdef VLA_RT_TORCH_VERSION
   m.attr("TORCH_VERSION") = VLA_RT_TORCH_VERSION;  // what `_torch` beside this module was compiled against
 #else
-  m.attr("TORCH_VERSION") = pybind11::none();
+  m.attr("TORCH_VERSION") = py::none();
 #endif
 }
 

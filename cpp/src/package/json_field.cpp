@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 16;
 constexpr std::size_t kMaxText = 256;
+constexpr std::size_t kMaxMembers = 16'384;  // of one object: each is searched for among the others
 
 std::string shortened(const std::string& text) {
   return text.size() > 80 ? text.substr(0, 77) + "..." : text;
@@ -57,6 +58,9 @@ Json parse_json(std::string_view text, const std::string& file) {
       case Json::parse_event_t::key:
         if (!open.back().insert(parsed.get<std::string>()).second)
           throw FormatError(file + "#" + pointer_step(parsed.get<std::string>()), "", "occurs twice");
+        if (open.back().size() > kMaxMembers)
+          throw FormatError(file, "",
+                            "no object may have more than " + std::to_string(kMaxMembers) + " members");
         break;
       case Json::parse_event_t::value:
         break;

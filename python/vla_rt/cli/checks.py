@@ -266,6 +266,21 @@ def cpu_features() -> Item:
     )
 
 
+def native_engine() -> Item:
+    from vla_rt import _core
+    from vla_rt.errors import ConfigError
+
+    name, best = "native_engine", _core.best_instruction_set()
+    try:
+        used = _core.instruction_set()
+    except ConfigError as error:
+        return Item(name, best, "bad", str(error), "unset VLA_RT_INSTRUCTION_SET")
+    if used != best:
+        why = f"VLA_RT_INSTRUCTION_SET takes them; the processor has {best}"
+        return Item(name, f"{used} kernels", "warn", why, "unset VLA_RT_INSTRUCTION_SET")
+    return Item(name, f"{used} kernels", "ok", "the best that this processor and build have")
+
+
 def torch_backend() -> Item:
     from vla_rt import _core
 
@@ -312,5 +327,6 @@ CHECKS: tuple[Callable[[], Item], ...] = (
     virtualisation,
     load,
     cpu_features,
+    native_engine,
     torch_backend,
 )

@@ -69,6 +69,7 @@ class DependenceGraph:
     """An `fx.Graph` under construction; `graph` and `tensors` are its results.
 
     Attributes:
+        module: Name of the module whose calls are being added; nodes keep it as `meta["module"]`.
         graph: Placeholders, constants (`get_attr`) and calls; the output is for the caller to add.
         tensors: Constants by the name that `get_attr` nodes use.
     """
@@ -76,6 +77,7 @@ class DependenceGraph:
     def __init__(self) -> None:
         self.graph = fx.Graph()
         self.tensors: dict[str, Tensor] = {}
+        self.module = ""
         self._constants: dict[tuple[Any, ...], fx.Node] = {}
         self._known: dict[tuple[Any, ...], fx.Node] = {}
 
@@ -214,7 +216,11 @@ class DependenceGraph:
             depends_on = Dependence.CHUNK
         else:
             self._known[key] = node
-        node.meta = {"example": target(*values[0], **values[1]), "dependence": depends_on}
+        node.meta = {
+            "example": target(*values[0], **values[1]),
+            "dependence": depends_on,
+            "module": self.module,
+        }
         return node
 
     def _as_node(self, value: Any) -> Any:

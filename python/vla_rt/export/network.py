@@ -162,6 +162,7 @@ def _rebuild(program: torch.export.ExportedProgram, inputs: Inputs) -> CapturedN
             if node.target in _CHECKS:
                 continue
             args, kwargs = fx.map_arg((node.args, node.kwargs), values.__getitem__)
+            graph.module = _module_of(node)
             is_identity = _is_identity(node.target, args, kwargs)
             # the strides of a value are those of the kernel that ran, which may be another one next time
             target = _aten.reshape.default if node.target is _aten.view.default else node.target
@@ -177,6 +178,12 @@ def _rebuild(program: torch.export.ExportedProgram, inputs: Inputs) -> CapturedN
     if not isinstance(result, fx.Node):
         result = graph.call(_aten.add.Tensor, (result, graph.call(_aten.mul.Tensor, (t, 0), {})), {})
     return CapturedNetwork(graph, result, updates, x, t, tuple(caches), tuple(observation), operators)
+
+
+def _module_of(node: fx.Node) -> str:
+    """Dotted name of the innermost module that made a call, inside the policy."""
+    stack = list(node.meta.get("nn_module_stack", {}).values())
+    return str(stack[-1][0]).removeprefix("policy").lstrip(".") if stack else ""
 
 
 def _is_identity(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from vla_rt.errors import ConfigError, FormatError, ModelError, error
 from vla_rt.export.protocol import AnyPolicy, Feature
 
 #: Backends that a policy can be exported to.
-BACKENDS = ("torchscript",)
+BACKENDS = ("native", "torchscript")
 #: Largest difference from the eager policy, in normalised units relative to the largest normalised action.
 TOLERANCE = 1e-4
 _CHECKED_SAMPLES = 4
@@ -41,7 +41,8 @@ def export_policy(
     Args:
         policy: A module that fulfils `ExportablePolicy`; it is not changed.
         path: Folder to write. An existing package there is replaced, anything else is not touched.
-        backends: Which networks to write: `torchscript`. None means every one that this build has.
+        backends: Which networks to write: `native`, `torchscript`. None means every one that this build has
+            and that has all operators of the policy.
         precision: `float32`.
         normalizer: That of the action, or a mapping of feature names and "action"; None takes
             `policy.normalizers`.
@@ -56,8 +57,8 @@ def export_policy(
     Raises:
         ConfigError: The policy lacks a part of the protocol, something does not fit, or `path` holds
             something that is no package.
-        ModelError: A backend is not available, the policy cannot be traced, or the package answers
-            differently.
+        ModelError: A backend is not available or lacks an operator of the policy, the policy cannot be
+            traced, or the package answers differently.
     """
     target = Path(path)
     _require_replaceable(target)
@@ -69,14 +70,14 @@ def export_policy(
         raise error(ModelError, "precision", precision, "must be float32 with the backends of this build")
     spec = _spec(policy, normalizer, action_space, period_s, observation_spec)
     spec["precision"] = precision
-    spec["backends"] = list(names)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as cause:
         raise error(ConfigError, "path", target, f"cannot be written ({cause.strerror})") from cause
     try:
-        notes = _save_networks(policy, draft, names)
+        names, notes = _save_networks(policy, draft, names, optional=backends is None)
+        spec["backends"] = list(names)
         spec["files"] = {file.name: _file_spec(file) for file in sorted(draft.iterdir())}
         _write(draft, spec)
         spec["checks"] = notes | _verify(policy, draft, names)
@@ -174,17 +175,35 @@ def _network_parts(policy: object) -> tuple[str, ...]:
     return ("encode", "step")
 
 
-def _save_networks(policy: AnyPolicy, folder: Path, backends: Sequence[str]) -> dict[str, Any]:
-    """Writes the files of the backends; returns what there is to say about them."""
-    from vla_rt.export import torchscript
+def _save_networks(
+    policy: AnyPolicy, folder: Path, backends: Sequence[str], optional: bool
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Writes the files of the backends; returns those written and what there is to say about them.
+
+    Where a choice is `optional`, the native engine is left out when it lacks an operator; a note names it.
+    """
+    from vla_rt.export import native, torchscript
     from vla_rt.export.network import Network, capture, example_inputs
     from vla_rt.export.stages import split
 
     inputs = example_inputs(policy, policy.config.observation)
     stages = split(capture(Network(policy), inputs))
+    notes: dict[str, Any] = {
+        "network_operators": stages.network_operators,
+        "step_operators": stages.step_operators,
+    }
+    if "native" in backends:
+        try:
+            native.save(stages, folder)
+            notes["native_step_error"] = native.check_step(stages, folder)
+        except native.Unsupported as cause:
+            if not optional or backends == ("native",):
+                raise
+            backends = tuple(name for name in backends if name != "native")
+            notes["native"] = str(cause)[:256]
     if "torchscript" in backends:
         torchscript.save(stages, folder)
-    return {"network_operators": stages.network_operators, "step_operators": stages.step_operators}
+    return tuple(backends), notes
 
 
 def _write(folder: Path, spec: Mapping[str, Any]) -> None:

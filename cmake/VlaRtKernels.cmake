@@ -1,0 +1,9 @@
+# The native engine's kernels are compiled once per instruction set and chosen when a network is opened.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(kernels "${CMAKE_CURRENT_SOURCE_DIR}/cpp/src/inference/kernels")
+  set_source_files_properties(${kernels}_portable.cpp PROPERTIES COMPILE_OPTIONS "-O3")
+  set_source_files_properties(${kernels}_avx2.cpp PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma")
+  set_source_files_properties(
+    ${kernels}_avx512.cpp PROPERTIES COMPILE_OPTIONS
+    "-O3;-mavx2;-mfma;-mavx512f;-mavx512vl;-mavx512bw;-mavx512dq;-mprefer-vector-width=512;-Wno-uninitialized;-Wno-maybe-uninitialized")  # gcc 12 about its own header
+endif()

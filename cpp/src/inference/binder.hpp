@@ -1,0 +1,75 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "inference/arena.hpp"
+#include "inference/kernels.hpp"
+#include "inference/operands.hpp"
+#include "inference/plan.hpp"
+#include "inference/program.hpp"
+
+namespace vla_rt {
+
+/// Gives every buffer of a plan its address and turns operations into instructions.
+class Binder {
+ public:
+  Binder(const Plan& plan, const PlanWeights& weights, const Kernels& kernels, Arena& arena);
+
+  [[nodiscard]] Program bind();
+
+ private:
+  /// The operation that is being bound.
+  struct Current {
+    const PlanOperation* operation;
+    std::string field;
+    std::vector<Instruction>* out;
+  };
+  /// Sizes of a convolution along one axis.
+  struct Axis {
+    std::int64_t input, output, kernel, stride, padding, dilation;
+  };
+
+  void bind_operation(const Current& now);
+  void elementwise(const Current& now);
+  void linear(const Current& now);
+  void convolution(const Current& now);
+  void transposed_convolution(const Current& now);
+  void rows(const Current& now, Instruction::Kind kind);
+  void group_norm(const Current& now);
+  void attention(const Current& now);
+  void product(const Current& now);
+  void gather(const Current& now);
+  void scatter(const Current& now);
+
+  [[nodiscard]] Operand operand(int view, std::string field);
+  [[nodiscard]] Operand input(const Current& now, std::size_t index);
+  [[nodiscard]] bool has_input(const Current& now, std::size_t index) const;
+  [[nodiscard]] Operand output(const Current& now);
+  /// The output, which must share no buffer with an input.
+  [[nodiscard]] Operand fresh_output(const Current& now);
+  void require_inputs(const Current& now, std::size_t least, std::size_t most) const;
+  /// A weight's own numbers, for packing: a dense tensor of the given rank.
+  [[nodiscard]] const float* weight(const Current& now, std::size_t index, std::size_t rank, Operand& shape);
+  [[nodiscard]] std::int64_t whole(const Current& now, const char* name, std::size_t index, std::int64_t min,
+                                   std::int64_t max, std::int64_t otherwise) const;
+  [[nodiscard]] double number(const Current& now, const char* name, double otherwise) const;
+  [[nodiscard]] Function activation(const Current& now) const;
+  /// The bias of a matrix and the packed weight.
+  void finish_matrix(const Current& now, MatrixArgs args, const float* weight,
+                     const std::int64_t (&stride)[3]);
+  [[nodiscard]] float* scratch(std::int64_t floats);
+  [[nodiscard]] const float* zeros(std::int64_t floats);
+  [[nodiscard]] float* address(int buffer);
+
+  const Plan& plan_;
+  const PlanWeights& weights_;
+  const Kernels& kernels_;
+  Arena& arena_;
+  std::vector<float*> addresses_;
+  std::vector<bool> placed_;
+  float *scratch_ = nullptr, *zeros_ = nullptr;
+  std::int64_t scratch_size_ = 0, zeros_size_ = 0;
+};
+
+}  // namespace vla_rt

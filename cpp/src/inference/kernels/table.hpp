@@ -1,0 +1,26 @@
+#pragma once
+// All kernels over the `Vec` that a vector_<set>.hpp included before this one defines.
+#include "inference/kernels/attention.hpp"
+#include "inference/kernels/elementwise.hpp"
+#include "inference/kernels/matrix.hpp"
+#include "inference/kernels/rows.hpp"
+
+namespace vla_rt {
+namespace {
+
+constexpr Kernels kTable{kWidth,
+                         kWidth * kWideVectors,
+                         kWidth * kTallVectors,
+                         &elementwise,
+                         &matrix,
+                         &layer_norm,
+                         &softmax,
+                         &reduce,
+                         &group_norm,
+                         &attention,
+                         &product,
+                         &gather,
+                         &scatter};
+
+}  // namespace
+}  // namespace vla_rt

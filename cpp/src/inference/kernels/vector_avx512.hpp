@@ -1,0 +1,48 @@
+#pragma once
+// Sixteen floats. See vector_math.hpp for what these functions promise.
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace vla_rt {
+namespace {
+
+using Vec = __m512;
+constexpr int kWidth = 16;
+constexpr int kWideVectors = 16;  // accumulators of a matrix times one row: an L2-bound stream
+constexpr int kTallVectors = 4, kTallRows = 6;
+
+inline __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
+
+inline Vec set1(float v) { return _mm512_set1_ps(v); }
+inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
+inline Vec load_some(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
+inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+inline void store_some(float* p, Vec v, int n) { _mm512_mask_storeu_ps(p, first(n), v); }
+inline Vec keep_some(Vec v, Vec otherwise, int n) { return _mm512_mask_mov_ps(otherwise, first(n), v); }
+
+inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
+inline Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
+inline Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
+inline Vec div(Vec a, Vec b) { return _mm512_div_ps(a, b); }
+inline Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+inline Vec min_or_second(Vec a, Vec b) { return _mm512_min_ps(a, b); }
+inline Vec max_or_second(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+inline Vec root(Vec a) { return _mm512_sqrt_ps(a); }
+inline Vec absolute(Vec a) { return _mm512_abs_ps(a); }
+inline Vec rounded(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+inline Vec times_power_of_two(Vec a, Vec n) { return _mm512_scalef_ps(a, n); }
+inline Vec exponent_of(Vec a) { return _mm512_getexp_ps(a); }
+inline Vec mantissa_of(Vec a) { return _mm512_getmant_ps(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero); }
+
+using Mask = __mmask16;
+inline Mask less(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+inline Mask less_equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+inline Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+inline Vec select(Mask m, Vec yes, Vec no) { return _mm512_mask_blend_ps(m, no, yes); }
+
+inline float sum(Vec v) { return _mm512_reduce_add_ps(v); }
+inline float largest(Vec v) { return _mm512_reduce_max_ps(v); }
+
+}  // namespace
+}  // namespace vla_rt

@@ -1,0 +1,154 @@
+#include "inference/native_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "inference/flush_denormals.hpp"
+#include "vla_rt/core/errors.hpp"
+
+namespace vla_rt {
+namespace {
+
+std::string shape_text(std::span<const std::int64_t> shape) {
+  std::string text = "(";
+  for (const std::int64_t extent : shape) text += std::to_string(extent) + ",";
+  return text + ")";
+}
+
+void require_size(const PlanBuffer* buffer, const char* what, std::int64_t size) {
+  if (buffer == nullptr)
+    throw FormatError("plan.json#/buffers", "", std::string("must hold one of role ") + what);
+  if (buffer->size != size)
+    throw ModelError(std::string("plan.json, buffer of role ") + what,
+                     std::to_string(buffer->size) + " numbers", "the policy has " + std::to_string(size));
+}
+
+/// The only buffer of a role, null where there is none.
+const PlanBuffer* only(const Plan& plan, BufferRole role, const char* what) {
+  const PlanBuffer* found = nullptr;
+  for (const PlanBuffer& buffer : plan.buffers) {
+    if (buffer.role != role) continue;
+    if (found != nullptr)
+      throw FormatError("plan.json#/buffers", "", std::string("must hold only one of role ") + what);
+    found = &buffer;
+  }
+  return found;
+}
+
+void require_fit(const Plan& plan, const ModelSignature& signature) {
+  const auto size = [](const std::vector<std::int64_t>& shape) {
+    std::int64_t n = 1;
+    for (const std::int64_t extent : shape) n *= extent;
+    return n;
+  };
+  require_size(only(plan, BufferRole::Time, "time"), "time", 1);
+  require_size(only(plan, BufferRole::Input, "input"), "input", size(signature.input_shape()));
+  require_size(only(plan, BufferRole::Answer, "answer"), "answer", size(signature.output_shape()));
+  std::vector<std::int64_t> sizes;
+  for (const PlanBuffer& buffer : plan.buffers)
+    if (buffer.role == BufferRole::Observation) sizes.push_back(buffer.size);
+  const auto expected = [](const TensorSpec& s) { return s.num_elements(); };
+  if (!std::ranges::equal(sizes, signature.observation, {}, {}, expected))
+    throw ModelError(
+        "plan.json, buffers of role observation", std::to_string(sizes.size()),
+        "the policy has " + std::to_string(signature.observation.size()) + " features of other sizes");
+}
+
+void to_floats(const TensorView& from, std::int64_t count, float* to) noexcept {
+  const auto convert = [&](const auto* values) {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<float>(values[i]);
+  };
+  switch (from.dtype) {
+    case DType::Float32:
+      std::memcpy(to, from.data, static_cast<std::size_t>(count) * sizeof(float));
+      break;
+    case DType::Int64:
+      convert(static_cast<const std::int64_t*>(from.data));
+      break;
+    case DType::UInt8:
+      convert(static_cast<const std::uint8_t*>(from.data));
+      break;
+  }
+}
+
+}  // namespace
+
+NativeModel::NativeModel(Plan plan, const PlanWeights& weights, const ModelSignature& signature,
+                         InstructionSet set)
+    : signature_(signature), kernels_(kernels(set)) {
+  if (kernels_ == nullptr) throw ModelError("instruction set", to_string(set), "is not part of this build");
+  check_plan(plan, weights);
+  require_fit(plan, signature);
+  for (const PlanBuffer& buffer : plan.buffers) {
+    if (buffer.role == BufferRole::Input) input_size_ = static_cast<std::size_t>(buffer.size);
+    if (buffer.role == BufferRole::Answer) answer_size_ = static_cast<std::size_t>(buffer.size);
+  }
+  Arena counted;
+  (void)bind_plan(plan, weights, *kernels_, counted);
+  arena_ = Arena(counted.used());
+  program_ = bind_plan(plan, weights, *kernels_, arena_);
+  prepare(std::vector<double>{0.0});
+}
+
+NativeModel::~NativeModel() = default;
+
+std::span<const TensorSpec> NativeModel::observation_spec() const noexcept { return signature_.observation; }
+
+void NativeModel::run(Stage stage) const noexcept VLA_RT_NONBLOCKING {
+  const FlushDenormals flush;
+  vla_rt::run(program_.stages[static_cast<std::size_t>(stage)], *kernels_);
+}
+
+void NativeModel::prepare(std::span<const double> times) {
+  if (times.empty()) throw ConfigError("times", "", "needs at least one entry");
+  for (std::size_t i = 0; i < times.size(); ++i)
+    if (!std::isfinite(times[i]))
+      throw ConfigError(indexed("times", static_cast<long>(i)), number(times[i]), "must be finite");
+  Arena table(std::max<std::size_t>(times.size() * program_.rows.size_bytes() + 64, 64));
+  float* rows = table.floats(static_cast<std::int64_t>(times.size() * program_.rows.size()));
+  for (std::size_t k = 0; k < times.size(); ++k) {
+    *program_.time = static_cast<float>(times[k]);
+    run(Stage::Prepare);
+    std::ranges::copy(program_.rows, rows + k * program_.rows.size());
+  }
+  table_ = std::move(table);
+  rows_ = rows;
+  num_times_ = times.size();
+  encoded_ = false;
+}
+
+void NativeModel::encode(std::span<const TensorView> observation) {
+  const std::vector<TensorSpec>& specs = signature_.observation;
+  if (observation.size() != specs.size())
+    throw ConfigError("observation", std::to_string(observation.size()) + " tensors",
+                      "must be " + std::to_string(specs.size()));
+  for (std::size_t i = 0; i < specs.size(); ++i)
+    if (!std::ranges::equal(observation[i].shape, specs[i].shape) || observation[i].dtype != specs[i].dtype)
+      throw ConfigError(specs[i].name, to_string(observation[i].dtype) + shape_text(observation[i].shape),
+                        "must be " + std::string(to_string(specs[i].dtype)) + shape_text(specs[i].shape));
+  for (std::size_t i = 0; i < specs.size(); ++i)
+    to_floats(observation[i], specs[i].num_elements(), program_.observation[i]);
+  run(Stage::Encode);
+  encoded_ = true;
+}
+
+void NativeModel::step(std::span<const float> x, int k, std::span<float> out) {
+  if (x.size() != input_size_)
+    throw ConfigError("x", std::to_string(x.size()) + " values", "must be " + std::to_string(input_size_));
+  if (out.size() != answer_size_)
+    throw ConfigError("out", std::to_string(out.size()) + " values",
+                      "must be " + std::to_string(answer_size_));
+  if (k < 0 || static_cast<std::size_t>(k) >= num_times_)
+    throw ConfigError("k", std::to_string(k),
+                      "must index the " + std::to_string(num_times_) + " prepared times");
+  if (!encoded_) throw ModelError("step", "", "needs an encode first");
+  std::ranges::copy(x, program_.input);
+  std::memcpy(program_.rows.data(), rows_ + static_cast<std::size_t>(k) * program_.rows.size(),
+              program_.rows.size_bytes());
+  run(Stage::Step);
+  std::copy_n(program_.answer, answer_size_, out.data());
+}
+
+}  // namespace vla_rt

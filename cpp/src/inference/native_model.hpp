@@ -1,0 +1,55 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "inference/arena.hpp"
+#include "inference/plan.hpp"
+#include "inference/program.hpp"
+#include "vla_rt/core/api.hpp"
+#include "vla_rt/inference/backend_registry.hpp"
+#include "vla_rt/inference/instruction_set.hpp"
+#include "vla_rt/inference/model.hpp"
+
+namespace vla_rt {
+
+/// A network run by the native engine: a plan bound to one piece of memory.
+///
+/// Thread: one thread at a time, any thread. Real-time: `encode` and `step` allocate nothing, take no lock,
+/// make no system call, and do the same work whatever the numbers are; they throw only for arguments of a
+/// wrong size. Denormal numbers are zero inside; the thread's own mode is put back. `prepare` allocates.
+class VLA_RT_API NativeModel final : public Model {
+ public:
+  /// Throws FormatError naming the field for a plan that does not hold what it must, ModelError when it does
+  /// not fit the signature.
+  NativeModel(Plan plan, const PlanWeights& weights, const ModelSignature& signature, InstructionSet set);
+  ~NativeModel() override;
+
+  [[nodiscard]] std::span<const TensorSpec> observation_spec() const noexcept override;
+  [[nodiscard]] int horizon() const noexcept override { return signature_.horizon; }
+  [[nodiscard]] int action_dim() const noexcept override { return signature_.action_dim; }
+  [[nodiscard]] std::size_t input_size() const noexcept override { return input_size_; }
+  [[nodiscard]] std::size_t output_size() const noexcept override { return answer_size_; }
+  [[nodiscard]] std::string backend() const override { return "native"; }
+  /// Bytes of weights and working memory.
+  [[nodiscard]] std::size_t memory() const noexcept { return arena_.used(); }
+
+  void prepare(std::span<const double> times) override;
+  void encode(std::span<const TensorView> observation) override;
+  void step(std::span<const float> x, int k, std::span<float> out) override;
+
+ private:
+  void run(Stage stage) const noexcept VLA_RT_NONBLOCKING;
+
+  ModelSignature signature_;
+  const Kernels* kernels_;
+  Arena arena_, table_;
+  Program program_;
+  std::size_t input_size_ = 0, answer_size_ = 0;
+  float* rows_ = nullptr;  ///< one row of `table_` per time
+  std::size_t num_times_ = 0;
+  bool encoded_ = false;
+};
+
+}  // namespace vla_rt

@@ -1,0 +1,36 @@
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+
+namespace vla_rt {
+
+/// A file of tensors mapped into memory: `model.safetensors` of a package. Format: 8 bytes, the length n of
+/// the header (little-endian); n bytes of JSON {name: {dtype, shape, data_offsets: [begin, end]}}; the
+/// tensors' bytes, row-major, at those offsets from the header's end. Read as hostile: every length, offset
+/// and shape is checked.
+class SafetensorsFile {
+ public:
+  /// Throws FormatError naming file and field.
+  explicit SafetensorsFile(const std::filesystem::path& file);
+  ~SafetensorsFile();
+  SafetensorsFile(const SafetensorsFile&) = delete;
+  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
+
+  /// Float32 tensors by name; valid as long as this object lives.
+  [[nodiscard]] const std::map<std::string, std::span<const float>>& tensors() const noexcept {
+    return tensors_;
+  }
+
+ private:
+  void read_header();
+
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::string name_;
+  std::map<std::string, std::span<const float>> tensors_;
+};
+
+}  // namespace vla_rt

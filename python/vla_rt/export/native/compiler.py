@@ -1,0 +1,89 @@
+"""The three stages of a network compiled to `plan.json` and `model.safetensors`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vla_rt import _core
+from vla_rt._core import ModelError
+
+# Importing the lowerings registers them.
+from vla_rt.export.native import elementwise_operators, layer_operators, shape_operators  # noqa: F401
+from vla_rt.export.native.fusion import fuse
+from vla_rt.export.native.plan import Plan, Role, Value
+from vla_rt.export.native.stage import StageCompiler
+from vla_rt.export.stages import Stages
+
+#: Largest difference of a step from PyTorch's, over the largest number of the answer.
+STEP_TOLERANCE = 1e-5
+
+
+def save(stages: Stages, folder: Path) -> None:
+    """Writes the compiled stages into `folder`; raises as `compile_stages`."""
+    compile_stages(stages).save(folder)
+
+
+def compile_stages(stages: Stages) -> Plan:
+    """Compiles the stages.
+
+    Raises:
+        ModelError: A call that the engine does not have; names operator and module.
+    """
+    plan = Plan()
+    time = _input(plan, "time", stages.t)
+    observation = [_input(plan, "observation", o) for o in stages.observation]
+    x = _input(plan, "input", stages.x)
+    prepare = StageCompiler(plan, "prepare")
+    rows = _kept(prepare, "row", prepare.compile(stages.prepare, [time]))
+    encode = StageCompiler(plan, "encode")
+    context = _kept(encode, "context", encode.compile(stages.encode, observation))
+    step = StageCompiler(plan, "step")
+    (answer,) = step.compile(stages.step, [x, *rows, *context])
+    place = plan.allocate("answer", answer.shape, answer.meta.dtype)
+    step.elementwise("copy", [answer], place)
+    fuse(plan)
+    return plan
+
+
+def check_step(stages: Stages, folder: Path) -> float:
+    """Largest error of one step in the engine against PyTorch, over the largest number of the answer.
+
+    Raises:
+        ModelError: It is above `STEP_TOLERANCE`.
+    """
+    dtypes = {torch.float32: "float32", torch.int64: "int64", torch.uint8: "uint8"}
+    features = [(f"o_{i}", tuple(o.shape[1:]), dtypes[o.dtype]) for i, o in enumerate(stages.observation)]
+    with torch.no_grad():
+        context = stages.encode(*stages.observation)
+        expected = stages.step(stages.x, *stages.prepare(stages.t), *context)[0].numpy()
+    network = _core.Network(folder, "native", features, stages.x.shape[1:], expected.shape)
+    network.prepare([float(stages.t)])
+    network.encode([o[0].numpy() for o in stages.observation])
+    actual = network.step(stages.x[0].numpy(), 0)
+    error = float(np.abs(actual - expected).max() / max(float(np.abs(expected).max()), 1e-30))
+    if not error <= STEP_TOLERANCE:
+        raise ModelError(
+            f"the native engine's step differs from PyTorch's by {error:.2g} of the largest number, must be "
+            f"at most {STEP_TOLERANCE:g}"
+        )
+    return error
+
+
+def _input(plan: Plan, role: Role, example: Tensor) -> Value:
+    return plan.allocate(role, example.shape, example.dtype)
+
+
+def _kept(stage: StageCompiler, role: Role, values: Sequence[Value]) -> list[Value]:
+    """Values in memory that outlives the stage: their own buffer, given another role, or a copy."""
+    kept = []
+    for value in values:
+        if stage.plan.buffers[value.buffer].role != "temporary":
+            value = stage.elementwise("copy", [value], stage.like(value.meta))
+        stage.plan.buffers[value.buffer].role = role
+        kept.append(value)
+    return kept
