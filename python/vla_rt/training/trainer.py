@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from vla_rt.errors import ConfigError, ModelError, error
 from vla_rt.training.batches import BatchSource, Dataset, dataset_statistics
 from vla_rt.training.checkpoint import load_checkpoint, save_checkpoint
+from vla_rt.training.data_parallel import ProcessGroup, process_group
 from vla_rt.training.interrupt import DeferredInterrupt
 from vla_rt.training.train_config import TrainConfig
 from vla_rt.training.training_log import TrainingLog
@@ -65,9 +66,13 @@ def train(policy: nn.Module, dataset: Dataset, config: TrainConfig | None = None
     same bits as one that was not. The first Ctrl-C finishes the step, writes a checkpoint and raises
     KeyboardInterrupt.
 
+    Started by ``torchrun``, every process takes its part of each batch; together they make the same steps as
+    one process with the same ``batch_size``, up to rounding. The first one writes the files.
+
     Args:
-        policy: A module with ``config.observation`` and ``loss(batch)``.
-        dataset: See ``Dataset``.
+        policy: A module with ``config.observation`` and ``loss(batch)``: the mean over the rows of actions
+            that are no padding.
+        dataset: See ``Dataset``; a ``LeRobotDataset`` gets the policy's window of actions if it has none.
         config: Settings; validated here.
 
     Raises:
@@ -80,28 +85,34 @@ def train(policy: nn.Module, dataset: Dataset, config: TrainConfig | None = None
     config.validate()
     if config.output_dir is not None:
         config.output_dir.mkdir(parents=True, exist_ok=True)
-    with _torch_settings(config):
-        return _Run(policy, dataset, config).complete()
+    with _torch_settings(config), process_group(config.device) as group:
+        return _Run(policy, dataset, config, group).complete()
 
 
 class _Run:
-    def __init__(self, policy: nn.Module, dataset: Dataset, config: TrainConfig) -> None:
+    def __init__(self, policy: nn.Module, dataset: Dataset, config: TrainConfig, group: ProcessGroup) -> None:
         self.started = time.perf_counter()
-        self.policy, self.config = policy, config
+        self.policy, self.config, self.group = policy, config, group
+        self.part = group.part(config.batch_size)
+        if hasattr(dataset, "for_policy"):
+            dataset = dataset.for_policy(policy.config)
         names = [*_observation_names(policy), "action"]
         if not getattr(policy, "has_statistics", True):
             policy.set_statistics(_statistics(dataset, names))  # type: ignore[operator]
         policy.to(config.device)
+        group.share_weights(policy)
         self.source = BatchSource(dataset, names, config.batch_size, config.seed, optional=["action_is_pad"])
         self.optimizer = _optimizer(policy, config)
         self.average = WeightAverage(policy, config.ema_decay)
         self.step = 0
         self.pending: list[float] = []
         self.losses: list[tuple[int, float]] = []
-        if config.resume and self._checkpoint is not None and self._checkpoint.exists():
-            self._restore(load_checkpoint(self._checkpoint, config))
+        if config.resume:
+            state = group.share(self._read_checkpoint() if group.leads else None)
+            if state is not None:
+                self._restore(state)
         self.resumed_at = self.step
-        self.log = TrainingLog(self._file("log.csv"), self.step)
+        self.log = TrainingLog(self._file("log.csv") if group.leads else None, self.step)
 
     @property
     def _checkpoint(self) -> Path | None:
@@ -113,19 +124,23 @@ class _Run:
         loss_of: Any = policy.loss
         parameters = [p for p in policy.parameters() if p.requires_grad]
         interval_start = time.perf_counter()
-        with DeferredInterrupt() as interrupt, _progress(config, self.step) as bar:
+        progress = _progress(config, self.step, config.progress and self.group.leads)
+        with DeferredInterrupt() as interrupt, progress as bar:
             while self.step < config.steps:
-                batch = {name: t.to(config.device) for name, t in self.source.batch(self.step).items()}
+                rows = self.source.take(self.source.indices(self.step)[self.part])
+                batch = {name: t.to(config.device) for name, t in rows.items()}
                 torch.manual_seed(_step_seed(config.seed, self.step))
                 rate = config.learning_rate_at(self.step)
                 for group in self.optimizer.param_groups:
                     group["lr"] = rate
                 self.optimizer.zero_grad(set_to_none=True)
-                loss = loss_of(batch)
+                with self.group.draws(config.batch_size):
+                    loss = loss_of(batch)
                 loss.backward()
+                value, stop = self.group.combine(parameters, loss.detach(), batch, interrupt.requested)
                 limit = config.grad_clip or float("inf")
                 norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-                self.pending.append(float(loss.detach()))
+                self.pending.append(value)
                 if not np.isfinite(self.pending[-1]) or not bool(torch.isfinite(norm)):
                     raise error(
                         ModelError, "loss", self.pending[-1], f"is no longer finite at step {self.step}"
@@ -145,9 +160,9 @@ class _Run:
                     self.pending.clear()
                     interval_start = now
                 at_interval = config.checkpoint_every and self.step % config.checkpoint_every == 0
-                if at_interval or interrupt.requested or self.step == config.steps:
+                if at_interval or stop or self.step == config.steps:
                     self._save()
-                if interrupt.requested:
+                if stop:
                     raise KeyboardInterrupt
         if config.ema_decay:
             self.average.copy_to_module()
@@ -167,7 +182,7 @@ class _Run:
         return None if self.config.output_dir is None else self.config.output_dir / name
 
     def _save(self) -> None:
-        if self._checkpoint is None:
+        if self._checkpoint is None or not self.group.leads:
             return
         state = {
             "step": self.step,
@@ -178,6 +193,11 @@ class _Run:
             "loss": self.losses[-1] if self.losses else None,
         }
         save_checkpoint(self._checkpoint, state, self.config)
+
+    def _read_checkpoint(self) -> dict[str, Any] | None:
+        if self._checkpoint is None or not self._checkpoint.exists():
+            return None
+        return load_checkpoint(self._checkpoint, self.config)
 
     def _restore(self, state: dict[str, Any]) -> None:
         try:
@@ -196,7 +216,7 @@ class _Run:
 
     def _curve(self) -> Path | None:
         path, log = self._file("loss.png"), self._file("log.csv")
-        if path is None or log is None or find_spec("matplotlib") is None:
+        if path is None or log is None or find_spec("matplotlib") is None or not self.group.leads:
             return None
         from vla_rt.plots import plot_training
 
@@ -240,7 +260,7 @@ def _torch_settings(config: TrainConfig) -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def _progress(config: TrainConfig, done: int) -> Any:
+def _progress(config: TrainConfig, done: int, show: bool) -> Any:
     from tqdm import tqdm
 
     return tqdm(
@@ -248,6 +268,6 @@ def _progress(config: TrainConfig, done: int) -> Any:
         initial=done,
         desc="train",
         unit="step",
-        disable=not config.progress,
+        disable=not show,
         smoothing=0.05,
     )
