@@ -240,6 +240,7 @@ void bind_enforcer(py::module_& m) {
 
 void bind_constraints(py::module_& m) {
   bind_surroundings(m);
+  bind_collision_model(m);
   bind_joint_limits(m);
   bind_enforcer_report(m);
   bind_enforcer(m);

@@ -17,6 +17,7 @@ void bind_package(pybind11::module_& m);
 void bind_rt(pybind11::module_& m);
 void bind_kinematics(pybind11::module_& m);
 void bind_surroundings(pybind11::module_& m);     // part of constraints
+void bind_collision_model(pybind11::module_& m);  // part of constraints
 void bind_joint_limits(pybind11::module_& m);     // part of constraints
 void bind_enforcer_report(pybind11::module_& m);  // part of constraints
 void bind_constraints(pybind11::module_& m);

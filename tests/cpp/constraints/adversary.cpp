@@ -1,4 +1,4 @@
-// The long campaign (one tick in 500 of it among walls and obstacles): adversary [joint_ticks=1e9]
+// The long campaign (one tick in 50 of it among walls and obstacles): adversary [joint_ticks=1e9]
 // [threads=hardware] [seed=1]. Exits 1 on any violation.
 #include "constraints/adversary.hpp"
 
@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
   const Attack attacks[] = {{"jerk wishes", attack_filter, 0.4},
                             {"targets", attack_enforcer, 0.4},
                             {"search", attack_by_search, 0.2},
-                            {"surroundings", attack_surroundings, 0.002}};
+                            {"surroundings", attack_surroundings, 0.02}};
   Tally total;
   const auto begin = std::chrono::steady_clock::now();
   for (const Attack& attack : attacks) {

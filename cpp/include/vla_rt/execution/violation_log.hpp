@@ -13,7 +13,7 @@ namespace vla_rt {
 ///
 /// A line is written when a cause begins to act on a joint, not again while it lasts. The control thread
 /// hands entries over through a ring; a thread of this object's own writes them. Thread: `take` the
-/// enforcer's; everything else any.
+/// enforcer's; `close` the owner's; the counts any.
 class VLA_RT_API ViolationLog {
  public:
   /// Makes (or empties) the file. Throws ConfigError naming path and reason when that fails.
@@ -26,7 +26,7 @@ class VLA_RT_API ViolationLog {
   /// Hands over what `enforcer`, always the same one, has logged since the last call; after every tick, say.
   /// Real-time: wait-free, no allocation.
   void take(const ConstraintEnforcer& enforcer) noexcept VLA_RT_NONBLOCKING;
-  /// Writes what was handed over and ends the thread. What is taken afterwards is dropped.
+  /// Writes what was handed over and ends the thread. What is taken afterwards is lost.
   void close() noexcept;
 
   /// Lines in the file.
