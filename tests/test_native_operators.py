@@ -96,6 +96,7 @@ SHAPES: list[Callable[[Tensor], Tensor]] = [
     lambda x: x + torch.zeros_like(x) + x.new_ones(4),
     lambda x: x / x.norm(dim=-1, keepdim=True),
     lambda x: F.normalize(x, dim=1),
+    lambda x: sum(torch.broadcast_tensors(x, x[:, :1])),
 ]
 
 
@@ -132,6 +133,10 @@ LAYERS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
         nn.ConvTranspose1d(6, 7, 5, stride=3, padding=1, output_padding=1),
         (1, 6, 5),
     ),
+    "max pool": (
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d((1, 2))),
+        (1, 3, 9, 13),
+    ),
     "layer norm": (nn.LayerNorm(19), (1, 6, 19)),
     "layer norm over two axes": (nn.LayerNorm((6, 19), elementwise_affine=False), (1, 6, 19)),
     "group norm": (nn.Sequential(nn.Conv1d(5, 24, 1), nn.GroupNorm(4, 24), nn.SiLU()), (1, 5, 6)),
@@ -154,6 +159,17 @@ def test_layers(name: str, tmp_path: Path) -> None:
     for parameter in layer.parameters():  # no two alike, no zero bias
         parameter.data += 0.1 * torch.randn_like(parameter)
     assert step_error(Denoiser(lambda m, x, t, o: m(x), layer), tmp_path, table(shape)) <= 5e-6
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_lstm(bias: bool, tmp_path: Path) -> None:
+    layer = nn.LSTM(4, 9, num_layers=2, batch_first=True, bias=bias)
+
+    def network(m: nn.Module, x: Tensor, t: Tensor, o: Tensor) -> Tensor:
+        outputs, (hidden, cell) = m(x)
+        return torch.cat([outputs, hidden.transpose(0, 1), cell.transpose(0, 1)], dim=1)
+
+    assert step_error(Denoiser(network, layer), tmp_path, X) <= 1e-6
 
 
 def heads(x: Tensor) -> Tensor:
@@ -244,3 +260,32 @@ def test_what_is_used_twice_is_not_joined(tmp_path: Path) -> None:
         return torch.relu(h) + h
 
     assert step_error(Denoiser(network, layer), tmp_path, X) <= 1e-6
+
+
+def test_a_norm_takes_scale_shift_activation_and_residual_in_this_order_alone(tmp_path: Path) -> None:
+    def shifted(n: nn.Module, f: nn.Module, x: Tensor, o: Tensor) -> Tensor:
+        scale, shift = f(o)[:, :, None].chunk(2, dim=1)
+        shifted: Tensor = n(x) * (1 + scale) + shift
+        return shifted
+
+    networks: dict[str, Callable[..., Tensor]] = {
+        "group_norm mish": lambda n, f, x, t, o: F.mish(shifted(n, f, x, o)) + x,
+        "group_norm, elementwise relu": lambda n, f, x, t, o: torch.relu(n(x) + x),
+        "group_norm mish, elementwise multiply": lambda n, f, x, t, o: F.mish(n(x)) * f(o)[:, :8, None],
+        "group_norm, elementwise multiply": lambda n, f, x, t, o: (n(x) + x) * f(o)[:, 8:, None],
+    }
+    convolution = nn.Conv1d(8, 8, 1)
+    for expected, network in networks.items():
+        policy = Denoiser(
+            lambda c, *rest, network=network: network(*rest[:2], c(rest[2]), *rest[3:]),
+            convolution,
+            nn.GroupNorm(2, 8),
+            nn.Linear(3, 16),
+        )
+        observation = (table((1, 3)),)
+        plan = native.compile_stages(stages_of(policy, table((1, 8, 5)), 0.5, observation))
+        found = [
+            f for f in functions(plan) if f not in ("convolution", "elementwise copy", "elementwise add")
+        ]
+        assert ", ".join(found) == expected
+        assert step_error(policy, tmp_path, table((1, 8, 5)), observation) <= 2e-6

@@ -1,5 +1,6 @@
 // Linear layers and convolutions: packed matrices times rows.
 #include <algorithm>
+#include <array>
 
 #include "inference/binder.hpp"
 
@@ -13,11 +14,23 @@ constexpr std::int64_t kMaxPointers = 1 << 24;
 
 void Binder::finish_matrix(const Current& now, MatrixArgs args, const float* weight,
                            const std::int64_t (&stride)[3]) {
-  const auto size = packed_size(kernels_, args.num_rows, args.taps, args.depth, args.outputs);
-  float* packed = arena_.floats(static_cast<std::int64_t>(size));
-  if (packed != nullptr)
-    pack_matrix(kernels_, args.num_rows, args.taps, args.depth, args.outputs, weight, stride, packed);
-  args.weight = packed;
+  const std::array<std::int64_t, 8> key{static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(weight)),
+                                        kernels_.panel(args.num_rows),
+                                        args.taps,
+                                        args.depth,
+                                        args.outputs,
+                                        stride[0],
+                                        stride[1],
+                                        stride[2]};
+  const auto [found, is_new] = packed_.try_emplace(key, nullptr);
+  if (is_new) {
+    const auto size = packed_size(kernels_, args.num_rows, args.taps, args.depth, args.outputs);
+    found->second = arena_.floats(static_cast<std::int64_t>(size));
+    if (found->second != nullptr)
+      pack_matrix(kernels_, args.num_rows, args.taps, args.depth, args.outputs, weight, stride,
+                  found->second);
+  }
+  args.weight = found->second;
   args.bias = has_input(now, 2) ? vector_of(input(now, 2), args.outputs) : nullptr;
   args.activation = activation(now);
   Instruction instruction{Instruction::Kind::Matrix, {}};

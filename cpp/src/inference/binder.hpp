@@ -1,5 +1,7 @@
 #pragma once
+#include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -68,6 +70,7 @@ class Binder {
   Arena& arena_;
   std::vector<float*> addresses_;
   std::vector<bool> placed_;
+  std::map<std::array<std::int64_t, 8>, float*> packed_;  ///< by what was packed and how
   float *scratch_ = nullptr, *zeros_ = nullptr;
   std::int64_t scratch_size_ = 0, zeros_size_ = 0;
 };

@@ -5,10 +5,6 @@
 namespace vla_rt {
 namespace {
 
-int panel_of(const Kernels& kernels, int num_rows) noexcept {
-  return num_rows == 1 ? kernels.wide_panel : kernels.tall_panel;
-}
-
 /// Outputs of a panel that holds `outputs` of them, whole vectors.
 int padded(const Kernels& kernels, int outputs) noexcept {
   return (outputs + kernels.width - 1) / kernels.width * kernels.width;
@@ -29,7 +25,7 @@ const Kernels* kernels(InstructionSet set) noexcept {
 }
 
 std::size_t packed_size(const Kernels& kernels, int num_rows, int taps, int depth, int outputs) noexcept {
-  const int panel = panel_of(kernels, num_rows);
+  const int panel = kernels.panel(num_rows);
   const int rest = outputs % panel, whole = outputs - rest;
   return (static_cast<std::size_t>(whole) + static_cast<std::size_t>(padded(kernels, rest))) *
          static_cast<std::size_t>(taps) * static_cast<std::size_t>(depth);
@@ -37,7 +33,7 @@ std::size_t packed_size(const Kernels& kernels, int num_rows, int taps, int dept
 
 void pack_matrix(const Kernels& kernels, int num_rows, int taps, int depth, int outputs, const float* weight,
                  const std::int64_t (&stride)[3], float* packed) noexcept {
-  const int panel = panel_of(kernels, num_rows);
+  const int panel = kernels.panel(num_rows);
   for (int first = 0; first < outputs; first += panel) {
     const int count = std::min(panel, outputs - first), width = padded(kernels, count);
     for (int tap = 0; tap < taps; ++tap)

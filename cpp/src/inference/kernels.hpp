@@ -84,7 +84,7 @@ struct RowsArgs {
 };
 
 /// Rows are times, neighbours are channels; groups of channels are normalised over all times. Then, each
-/// where present: times weight plus bias, times (1 + scale) plus shift (a FiLM layer), activation, plus
+/// where present: times weight plus bias, times scale plus shift (a FiLM layer), activation, plus
 /// residual.
 struct GroupNormArgs {
   const float* input;
@@ -144,9 +144,8 @@ struct ScatterArgs {
 /// The operations as one instruction set computes them. Every kernel is bounded by its sizes alone, allocates
 /// nothing and reads no more than its operands.
 struct Kernels {
-  int width;       ///< floats of a vector
-  int wide_panel;  ///< outputs per panel of a packed matrix with one row
-  int tall_panel;  ///< and with several
+  int width;                            ///< floats of a vector
+  int (*panel)(int num_rows) noexcept;  ///< outputs per panel of a packed matrix
   void (*elementwise)(const ElementwiseArgs&) noexcept;
   void (*matrix)(const MatrixArgs&) noexcept;
   void (*layer_norm)(const RowsArgs&) noexcept;

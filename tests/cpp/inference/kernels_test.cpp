@@ -297,7 +297,7 @@ TEST_CASE("group norm with FiLM, activation and residual is their composition") 
         for (std::size_t r = 0; r < kRows; ++r)
           for (std::size_t i = g * width; i < (g + 1) * width; ++i) {
             double v = (x[r * channels + i] - sum / count) / std::sqrt(squares / count + 1e-5);
-            v = (v * weight[i] + bias[i]) * (1.0 + scale[i]) + shift[i];
+            v = (v * weight[i] + bias[i]) * scale[i] + shift[i];
             expected[r * channels + i] = v / (1 + std::exp(-v)) + residual[r * channels + i];
           }
       }

@@ -7,9 +7,9 @@
 namespace vla_rt {
 namespace {
 
-/// One panel of `Vectors` vectors times `Rows` rows; returns where the next panel starts.
+/// One panel of `Vectors` vectors times `Rows` rows.
 template <int Vectors, int Rows>
-inline void matrix_tile(const MatrixArgs& args, const float* weight, int first_output, int first_row) {
+void matrix_tile(const MatrixArgs& args, const float* weight, int first_output, int first_row) {
   Vec sum[Vectors][Rows];
   for (int v = 0; v < Vectors; ++v)
     for (int r = 0; r < Rows; ++r) sum[v][r] = set1(0.0f);
@@ -42,55 +42,45 @@ inline void matrix_tile(const MatrixArgs& args, const float* weight, int first_o
   }
 }
 
-/// All rows of one panel, in tiles as equal as they can be.
-template <int Vectors>
-inline void matrix_panel(const MatrixArgs& args, const float* weight, int first_output) {
-  const int tiles = (args.num_rows + kTallRows - 1) / kTallRows;
-  for (int tile = 0; tile < tiles; ++tile) {
-    const int begin = tile * args.num_rows / tiles, end = (tile + 1) * args.num_rows / tiles;
-    switch (end - begin) {
-      case 1:
-        matrix_tile<Vectors, 1>(args, weight, first_output, begin);
-        break;
-      case 2:
-        matrix_tile<Vectors, 2>(args, weight, first_output, begin);
-        break;
-      case 3:
-        matrix_tile<Vectors, 3>(args, weight, first_output, begin);
-        break;
-      case 4:
-        matrix_tile<Vectors, 4>(args, weight, first_output, begin);
-        break;
-      case 5:
-        if constexpr (kTallRows >= 5) matrix_tile<Vectors, 5>(args, weight, first_output, begin);
-        break;
-      default:
-        if constexpr (kTallRows >= 6) matrix_tile<Vectors, 6>(args, weight, first_output, begin);
-        break;
-    }
+using TileFunction = void (*)(const MatrixArgs&, const float*, int, int);
+struct TileTable {
+  TileFunction of[kMostVectors + 1][kMostRows + 1];  ///< by vectors and rows; null where none is needed
+};
+
+template <int Vectors = 1, int Rows = 1>
+constexpr void fill(TileTable& table) {
+  if constexpr (Vectors * Rows <= kAccumulators && (Rows == 1 || Vectors <= 4))
+    table.of[Vectors][Rows] = &matrix_tile<Vectors, Rows>;
+  if constexpr (Rows < kMostRows) {
+    fill<Vectors, Rows + 1>(table);
+  } else if constexpr (Vectors < kMostVectors) {
+    fill<Vectors + 1, 1>(table);
   }
 }
 
-/// The panel that has `vectors` vectors, found at run time among those up to `Most`.
-template <int Most>
-inline void matrix_panel_of(int vectors, const MatrixArgs& args, const float* weight, int first_output) {
-  if constexpr (Most > kTallVectors) {
-    if (vectors == Most) return matrix_tile<Most, 1>(args, weight, first_output, 0);
-    return matrix_panel_of<Most - 1>(vectors, args, weight, first_output);
-  } else if constexpr (Most > 0) {
-    if (vectors == Most) return matrix_panel<Most>(args, weight, first_output);
-    return matrix_panel_of<Most - 1>(vectors, args, weight, first_output);
-  }
+constexpr TileTable make_tiles() {
+  TileTable table{};
+  fill(table);
+  return table;
 }
+constexpr TileTable kTiles = make_tiles();
+
+inline int matrix_panel(int num_rows) noexcept { return kWidth * tile_of(num_rows).vectors; }
 
 inline void matrix(const MatrixArgs& args) noexcept {
-  const int panel = kWidth * (args.num_rows == 1 ? kWideVectors : kTallVectors);
-  const float* weight = args.weight;
+  const Tile most = tile_of(args.num_rows);
+  const int panel = kWidth * most.vectors;
+  const int tiles = (args.num_rows + most.rows - 1) / most.rows;  // as equal as they can be
   const std::int64_t depth = static_cast<std::int64_t>(args.taps) * args.depth;
+  const float* weight = args.weight;
   for (int o = 0; o < args.outputs; o += panel) {
     const int rest = args.outputs - o < panel ? args.outputs - o : panel;
     const int vectors = (rest + kWidth - 1) / kWidth;
-    matrix_panel_of<kWideVectors>(vectors, args, weight, o);
+    for (int tile = 0; tile < tiles; ++tile) {
+      const auto begin = static_cast<int>(std::int64_t{tile} * args.num_rows / tiles);
+      const auto end = static_cast<int>((std::int64_t{tile} + 1) * args.num_rows / tiles);
+      kTiles.of[vectors][end - begin](args, weight, o, begin);
+    }
     weight += depth * vectors * kWidth;
   }
   activate(args.activation, args.output, args.output_stride, args.num_rows, args.outputs);

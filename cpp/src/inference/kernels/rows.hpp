@@ -114,7 +114,7 @@ inline void group_norm(const GroupNormArgs& args) noexcept {
       Vec b = mul(set1(-mean), a);
       if (args.bias != nullptr) b = add(b, part(args.bias + c + i, m));
       if (args.scale != nullptr) {
-        const Vec film = add(set1(1.0f), part(args.scale + c + i, m));
+        const Vec film = part(args.scale + c + i, m);
         a = mul(a, film);
         b = mul(b, film);
       }

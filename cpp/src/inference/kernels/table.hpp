@@ -8,19 +8,8 @@
 namespace vla_rt {
 namespace {
 
-constexpr Kernels kTable{kWidth,
-                         kWidth * kWideVectors,
-                         kWidth * kTallVectors,
-                         &elementwise,
-                         &matrix,
-                         &layer_norm,
-                         &softmax,
-                         &reduce,
-                         &group_norm,
-                         &attention,
-                         &product,
-                         &gather,
-                         &scatter};
+constexpr Kernels kTable{kWidth,  &matrix_panel, &elementwise, &matrix,  &layer_norm, &softmax,
+                         &reduce, &group_norm,   &attention,   &product, &gather,     &scatter};
 
 }  // namespace
 }  // namespace vla_rt

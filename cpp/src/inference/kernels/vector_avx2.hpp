@@ -9,8 +9,12 @@ namespace {
 
 using Vec = __m256;
 constexpr int kWidth = 8;
-constexpr int kWideVectors = 8;
-constexpr int kTallVectors = 2, kTallRows = 6;
+/// Accumulators that stay in registers for a matrix with so many rows: vectors of outputs, rows.
+struct Tile {
+  int vectors, rows;
+};
+constexpr int kAccumulators = 12, kMostVectors = 8, kMostRows = 6;
+constexpr Tile tile_of(int num_rows) { return num_rows == 1 ? Tile{8, 1} : Tile{2, 6}; }
 
 inline __m256i first(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));

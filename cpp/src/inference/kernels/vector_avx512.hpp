@@ -9,8 +9,17 @@ namespace {
 
 using Vec = __m512;
 constexpr int kWidth = 16;
-constexpr int kWideVectors = 16;  // accumulators of a matrix times one row: an L2-bound stream
-constexpr int kTallVectors = 4, kTallRows = 6;
+/// Accumulators that stay in registers for a matrix with so many rows: vectors of outputs, rows.
+struct Tile {
+  int vectors, rows;
+};
+constexpr int kAccumulators = 24, kMostVectors = 16, kMostRows = 8;
+constexpr Tile tile_of(int num_rows) {
+  if (num_rows == 1) return {16, 1};  // a stream of weights out of L2
+  if (num_rows <= 4) return {4, 4};
+  if (num_rows <= 16) return {2, 8};  // weights out of memory: at most twice past each panel
+  return {4, 6};
+}
 
 inline __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 

@@ -12,8 +12,12 @@ namespace {
 typedef float Vec __attribute__((vector_size(16)));
 typedef std::int32_t Mask __attribute__((vector_size(16)));
 constexpr int kWidth = 4;
-constexpr int kWideVectors = 8;
-constexpr int kTallVectors = 2, kTallRows = 4;
+/// Accumulators that stay in registers for a matrix with so many rows: vectors of outputs, rows.
+struct Tile {
+  int vectors, rows;
+};
+constexpr int kAccumulators = 8, kMostVectors = 8, kMostRows = 4;
+constexpr Tile tile_of(int num_rows) { return num_rows == 1 ? Tile{8, 1} : Tile{2, 4}; }
 
 inline Vec set1(float v) { return Vec{v, v, v, v}; }
 inline Vec load(const float* p) {

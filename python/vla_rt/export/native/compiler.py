@@ -13,7 +13,12 @@ from vla_rt import _core
 from vla_rt._core import ModelError
 
 # Importing the lowerings registers them.
-from vla_rt.export.native import elementwise_operators, layer_operators, shape_operators  # noqa: F401
+from vla_rt.export.native import (  # noqa: F401
+    elementwise_operators,
+    layer_operators,
+    sequence_operators,
+    shape_operators,
+)
 from vla_rt.export.native.fusion import fuse
 from vla_rt.export.native.plan import Plan, Role, Value
 from vla_rt.export.native.stage import StageCompiler

@@ -62,8 +62,11 @@ def _fuse_stage(plan: Plan, stage: str) -> None:
     )
     kept: list[Operation] = []
     for operation in operations:
-        if not (_is_unary(operation) and _join(plan, kept, operation, touched)):
-            kept.append(operation)
+        if _is_unary(operation) and _join(plan, kept, operation, touched):
+            continue
+        if operation.function in ("multiply", "add") and _into_norm(plan, kept, operation, touched):
+            continue
+        kept.append(operation)
     plan.stages[stage] = kept
 
 
@@ -84,7 +87,7 @@ def _join(plan: Plan, before: list[Operation], unary: Operation, touched: Counte
     if at is None:
         return False
     maker = before[at]
-    if unary.function != "copy" and (maker.op not in _ACTIVATING or maker.function):
+    if unary.function != "copy" and (maker.op not in _ACTIVATING or maker.function or _adds_residual(maker)):
         return False
     if unary.function == "copy" and maker.op not in (*_STRIDED, "elementwise"):
         return False
@@ -104,6 +107,73 @@ def _join(plan: Plan, before: list[Operation], unary: Operation, touched: Counte
         maker.function = unary.function
     touched[source.buffer] = 0
     return True
+
+
+def _adds_residual(operation: Operation) -> bool:
+    """Whether the last thing that a norm does is to add: no function may follow it in the same operation."""
+    return operation.op == "group_norm" and len(operation.inputs) > 5 and operation.inputs[5] is not None
+
+
+def _into_norm(plan: Plan, before: list[Operation], binary: Operation, touched: Counter[int]) -> bool:
+    """Lets a group norm scale and shift its channels (FiLM) and add a residual; whether it could.
+
+    The norm moves to the place of the operation that it takes over, where the other operand is known.
+    """
+    for at in range(len(before) - 1, -1, -1):
+        norm = before[at]
+        if norm.op != "group_norm" or touched[norm.output.buffer] != 2:
+            continue
+        for source, other in (binary.inputs, binary.inputs[::-1]):
+            assert source is not None
+            assert other is not None
+            if source.buffer == norm.output.buffer and _absorb(plan, before, at, source, other, binary):
+                touched[source.buffer] = 0
+                return True
+    return False
+
+
+def _absorb(
+    plan: Plan, before: list[Operation], at: int, source: View, other: View, binary: Operation
+) -> bool:
+    """Gives the norm at `before[at]` the other operand and the output of `binary`; whether it could."""
+    norm = before[at]
+    weight, bias, scale, shift, residual = (*norm.inputs[1:], None, None, None)[:5]
+    read = {view.buffer for view in norm.inputs if view is not None}
+    if plan.buffers[source.buffer].role != "temporary":
+        return False
+    if any(later.output.buffer in read for later in before[at + 1 :]):
+        return False
+    output = retargeted(norm.output, source, binary.output)
+    if output is None or not _has_rows(output) or output.buffer in read | {other.buffer}:
+        return False
+    vector = _channel_vector(other, norm.output.shape[-1], source)
+    if vector is not None and not norm.function and residual is None and shift is None:
+        if binary.function == "multiply" and scale is None:
+            scale = vector
+        elif binary.function == "add":
+            shift = vector
+        else:
+            return False
+    elif binary.function == "add" and residual is None and other.shape == source.shape:
+        residual = retargeted(norm.output, source, other)
+        if residual is None or not _has_rows(residual):
+            return False
+    else:
+        return False
+    norm.inputs = [norm.inputs[0], weight, bias, scale, shift, residual]
+    norm.output = output
+    before.append(before.pop(at))
+    return True
+
+
+def _channel_vector(view: View, channels: int, source: View) -> View | None:
+    """A dense vector that broadcasts along the channels of `source`, which are neighbours; or None."""
+    if _count(view) != channels or len(view.shape) != len(source.shape):
+        return None
+    axes = zip(view.shape, view.strides, source.shape, source.strides, strict=True)
+    if any(own > 1 and (own != whole or stride != 1 or step != 1) for own, stride, whole, step in axes):
+        return None
+    return View(view.buffer, view.offset, (channels,), (1,))
 
 
 def retargeted(written: View, source: View, target: View) -> View | None:

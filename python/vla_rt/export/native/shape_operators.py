@@ -53,6 +53,12 @@ def split(stage: StageCompiler, target: Any, x: Value, *args: Any, **kwargs: Any
     return [x.viewed(part) for part in target(x.meta, *args, **kwargs)]
 
 
+@lowers(_aten.broadcast_tensors.default)
+def broadcast(stage: StageCompiler, target: Any, parts: Sequence[Value]) -> list[Value]:
+    """All in one shape, without a copy."""
+    return [p.viewed(meta) for p, meta in zip(parts, target([p.meta for p in parts]), strict=True)]
+
+
 @lowers(*_RESHAPES)
 def reshape(stage: StageCompiler, target: Any, x: Value, *args: Any, **kwargs: Any) -> Value:
     """The same memory where its strides allow it, else a copy."""
