@@ -31,6 +31,8 @@ __all__: list[str] = [
     "DDPMSampler",
     "DPMSolverSampler",
     "DelayEstimator",
+    "DifferentialIk",
+    "DifferentialIkReport",
     "DirectSampler",
     "DiscreteActionSpace",
     "EndEffectorDeltaSpace",
@@ -1533,6 +1535,37 @@ class JointLimits:
         ConfigError: shapes differ, N is not in 1..64, or a number is not finite or out of its
             bounds. Scalars are not broadcast.
     """
+    @staticmethod
+    def from_urdf(
+        path: os.PathLike[str] | str | bytes,
+        tip: str | None = None,
+        base: str | None = None,
+        max_velocity: numpy.typing.ArrayLike | None = None,
+        max_acceleration: numpy.typing.ArrayLike | None = None,
+        max_jerk: numpy.typing.ArrayLike | None = None,
+    ) -> JointLimits:
+        """
+        Limits as a URDF gives them: positions and velocities; the rest from arguments or defaults.
+
+        A URDF knows no acceleration and no jerk. Where the file has none as an extension (`<limit acceleration= jerk=>`) and
+        none is given here, max_acceleration is max_velocity / 0.5 s and max_jerk is max_acceleration / 10 ms. That is cautious:
+        Franka's arms are given velocity / 0.13 to 0.3 s and acceleration / 2 ms; MoveIt's defaults are 10 rad/s^2 and 1000
+        rad/s^3. Continuous joints get +-1e9 rad.
+
+        Args:
+            path: The file.
+            tip: Last link of a chain: its joints, in the order of `Kinematics.from_urdf(path, tip, base)`. None: all movable
+                joints, parents before children; joints that mimic another one are left out with a warning.
+            base: First link of that chain; None is the root.
+            max_velocity: Instead of the file's: one number, or one per joint [rad/s] or [m/s].
+            max_acceleration: As above [rad/s^2] or [m/s^2].
+            max_jerk: As above [rad/s^3] or [m/s^3].
+
+        Raises:
+            FormatError: The file is not a well-formed URDF; names file, line, element and value.
+            ConfigError: A limit is missing, zero or inverted (names the joint), a bad argument, no such link, or an
+                unsupported joint.
+        """
     def __init__(
         self,
         min_position: numpy.typing.ArrayLike,
@@ -1845,6 +1878,154 @@ class ViolationLog:
     def written(self) -> int:
         """
         Lines in the file.
+class DifferentialIkReport:
+    """
+    What one tick of a DifferentialIk came to.
+    """
+    @property
+    def position_error(self) -> float:
+        """
+        Left after this tick [m].
+        """
+    @property
+    def rotation_error(self) -> float:
+        """
+        Left after this tick [rad].
+        """
+    @property
+    def singular_value(self) -> float:
+        """
+        Estimate of the smallest one of the scaled Jacobian [m/rad]; 0 in a singularity.
+        """
+    @property
+    def status(self) -> Status:
+        """
+        ok; limited: the pose was not met within 1e-4 m and 1e-3 rad; non_finite: the pose was refused and the last good one is kept.
+        """
+
+class DifferentialIk:
+    """
+    Tool poses in, joint positions out: differential inverse kinematics, one bounded step per tick.
+
+    Damped least squares within the joints' position limits, slowed to their velocity limits; damping varies with the
+    nearness of singularities (Nakamura and Hanafusa 1986; Chiaverini 1997) and with the error, so that an arm that cannot
+    reach comes to rest. Orientation errors are rotation vectors: q and -q are the same, no Euler angle is interpolated.
+    Feed its result to a `ConstraintEnforcer`, which keeps the last word.
+
+    Poses are (7,): position x, y, z [m] and unit quaternion x, y, z, w, in the base frame of the chain. Twists are (6,):
+    linear [m/s] above angular [rad/s] velocity, axes of the base frame.
+
+    Args:
+        kinematics: The chain; its tip is the tool.
+        limits: Of its N joints.
+        period_s: Between ticks, in (0, 1] s.
+        rotation_scale: One radian of orientation error counts as so many metres [m/rad]; matters where position and
+            orientation cannot both be met.
+        singular_value: Singular values of the scaled Jacobian below this are damped [m/rad].
+        posture: Where joints drift to that the tool leaves free (N,); None is the position of `reset`.
+        posture_gain: How fast [1/s]; 0 is not at all.
+
+    Raises:
+        ConfigError: Kinematics and limits differ in joints, or a value is out of its bounds.
+    """
+    def __init__(
+        self,
+        kinematics: Kinematics,
+        limits: JointLimits,
+        period_s: typing.SupportsFloat | typing.SupportsIndex,
+        *,
+        rotation_scale: typing.SupportsFloat | typing.SupportsIndex = 0.25,
+        singular_value: typing.SupportsFloat | typing.SupportsIndex = 0.02,
+        posture: numpy.typing.ArrayLike | None = None,
+        posture_gain: typing.SupportsFloat | typing.SupportsIndex = 1.0,
+    ) -> None: ...
+    def follow(self, position: numpy.typing.ArrayLike) -> None:
+        """
+        Take joint positions (N,) as its own, within the limits, with the tool's pose there as the target.
+        """
+    def reset(self, position: numpy.typing.ArrayLike) -> None:
+        """
+        Start at joint positions (N,), with the tool's pose there as the target.
+
+        Raises:
+            ConfigError: A wrong number of joints, a number that is not finite or outside the limits; nothing changes.
+        """
+    def run(
+        self, poses: numpy.typing.ArrayLike, twists: numpy.typing.ArrayLike | None = None
+    ) -> dict[str, typing.Any]:
+        """
+        `update` for every row of `poses` (n, 7) and `twists` (n, 6), in C++.
+
+        Returns:
+            dict[str, typing.Any]: position, velocity (n, N), position_error [m], rotation_error [rad], singular_value (n,), limited (n,) bool.
+
+        Raises:
+            ConfigError: A wrong shape, or no `reset` yet.
+        """
+    def update(
+        self, pose: numpy.typing.ArrayLike, twist: numpy.typing.ArrayLike | None = None
+    ) -> tuple[typing.Any, ...]:
+        """
+        One tick towards `pose` (7,), which moves with `twist` (6,).
+
+        Without a twist it is taken from the change of the pose since the last tick, unless that is more than the joints can
+        do: then it is a jump to a pose at rest.
+
+        NaN, infinity and quaternions whose length is not 1 within 1e-3 are refused with `report.status`: the last good target
+        is kept.
+
+        Returns:
+            (position (N,), velocity (N,), DifferentialIkReport): target and feed-forward for `ConstraintEnforcer.apply`.
+
+        Raises:
+            ConfigError: A wrong shape, or no `reset` yet.
+        """
+    def update_delta(self, delta: numpy.typing.ArrayLike, frame: str = "base") -> tuple[typing.Any, ...]:
+        """
+        One tick towards the present target moved by `delta` (6,), which becomes the target.
+
+        Deltas accumulate on what was asked for, not on what was reached.
+
+        Args:
+            delta: Translation [m], then roll, pitch, yaw [rad] about fixed axes x, y, z, as `EndEffectorDeltaSpace` has them.
+            frame: "base": translation along and rotation about the base's axes, the tool turning about its own origin.
+                "tool": both along the tool's own axes, pose · delta.
+
+        Returns:
+            As `update`.
+
+        Raises:
+            ConfigError: A wrong shape, another frame, or no `reset` yet.
+        """
+    @property
+    def num_joints(self) -> int:
+        """
+        N.
+        """
+    @property
+    def period_s(self) -> float:
+        """
+        Between ticks [s].
+        """
+    @property
+    def pose(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        The tool's pose at `position` (7,).
+        """
+    @property
+    def position(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Joint positions after the last tick (N,) [rad] or [m].
+        """
+    @property
+    def target(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        Where the tool shall be (7,).
+        """
+    @property
+    def velocity(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (N,) [rad/s].
         """
 
 class LowPassFilter:

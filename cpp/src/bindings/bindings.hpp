@@ -21,6 +21,8 @@ void bind_collision_model(pybind11::module_& m);  // part of constraints
 void bind_joint_limits(pybind11::module_& m);     // part of constraints
 void bind_enforcer_report(pybind11::module_& m);  // part of constraints
 void bind_constraints(pybind11::module_& m);
+void bind_urdf_limits(pybind11::module_& m);      // part of constraints
+void bind_differential_ik(pybind11::module_& m);  // part of constraints
 void bind_smoothing(pybind11::module_& m);
 void bind_chunk_executor(pybind11::module_& m);
 void bind_temporal_ensembler(pybind11::module_& m);

@@ -16,6 +16,8 @@ PYBIND11_MODULE(_core, m) {
   bind_kinematics(m);
   bind_constraints(m);
   bind_violation_log(m);
+  bind_urdf_limits(m);
+  bind_differential_ik(m);
   bind_smoothing(m);
   bind_chunk_executor(m);
   bind_temporal_ensembler(m);

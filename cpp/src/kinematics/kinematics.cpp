@@ -68,9 +68,15 @@ void Kinematics::jacobian_at(const Frames& frames, int last_joint, const Vector3
 }
 
 void Kinematics::jacobian(std::span<const double> q, std::span<double> out) const noexcept {
+  static_cast<void>(forward(q, out));
+}
+
+Transform Kinematics::forward(std::span<const double> q, std::span<double> jacobian) const noexcept {
   Frames frames;
   joint_frames(q, frames);
-  jacobian_at(frames, tip_.joint, place(tip_, frames).translation, out, out.data() + 3 * joints_.size());
+  const Transform tip = place(tip_, frames);
+  jacobian_at(frames, tip_.joint, tip.translation, jacobian, jacobian.data() + 3 * joints_.size());
+  return tip;
 }
 
 void Kinematics::point_jacobian(std::span<const double> q, int link, const Vector3& point,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <string_view>
@@ -217,6 +219,14 @@ class Reader {
 };
 
 }  // namespace
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw FormatError(path, "", "cannot be read");
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (file.bad()) throw FormatError(path, "", "cannot be read");
+  return text;
+}
 
 Robot read(const std::string& text, const std::string& name) { return Reader(text, name).read(); }
 

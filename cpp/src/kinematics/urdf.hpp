@@ -33,6 +33,8 @@ struct Robot {
   std::map<std::string, std::size_t> parent_joint;  // by child link
 };
 
+/// The text of a file. Throws FormatError when it cannot be read.
+[[nodiscard]] std::string read_text(const std::string& path);
 /// Throws FormatError.
 [[nodiscard]] Robot read(const std::string& text, const std::string& name);
 

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <utility>
 
@@ -108,11 +106,7 @@ Kinematics Kinematics::from_urdf_text(const std::string& text, const std::string
 }
 
 Kinematics Kinematics::from_urdf(const std::string& path, const std::string& tip, const std::string& base) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw FormatError(path, "", "cannot be read");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) throw FormatError(path, "", "cannot be read");
-  Kinematics kinematics = from_urdf_text(text, tip, base, path);
+  Kinematics kinematics = from_urdf_text(urdf::read_text(path), tip, base, path);
   kinematics.source_ = path;
   return kinematics;
 }

@@ -9,6 +9,7 @@
 #include <new>
 #include <vector>
 
+#include "constraints/allocation_count.hpp"
 #include "constraints/random_arm.hpp"
 #include "instruments/syscall_trap.hpp"
 #include "vla_rt/constraints/constraint_enforcer.hpp"
@@ -17,6 +18,8 @@
 namespace {
 thread_local long allocations = 0;
 }  // namespace
+
+long allocations_so_far() noexcept { return allocations; }
 
 void* operator new(std::size_t size) {
   ++allocations;

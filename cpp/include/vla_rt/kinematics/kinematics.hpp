@@ -86,6 +86,10 @@ class VLA_RT_API Kinematics {
   void link_transforms(std::span<const double> q, std::span<Transform> out) const noexcept VLA_RT_NONBLOCKING;
   /// Jacobian at the tip, (6, N) row-major: linear [m/rad] above angular [rad/rad], axes of the base frame.
   void jacobian(std::span<const double> q, std::span<double> out) const noexcept VLA_RT_NONBLOCKING;
+  /// Both at once, for little more than the price of one: the pose of the tip, and its Jacobian in
+  /// `jacobian`.
+  [[nodiscard]] Transform forward(std::span<const double> q,
+                                  std::span<double> jacobian) const noexcept VLA_RT_NONBLOCKING;
   /// Linear Jacobian (3, N) of a point given in a link's frame.
   void point_jacobian(std::span<const double> q, int link, const Vector3& point,
                       std::span<double> out) const noexcept VLA_RT_NONBLOCKING;
