@@ -18,6 +18,7 @@ SPACES = [
     vr.JointVelocitySpace([2.0, 0.5]),
     vr.EndEffectorPoseSpace([0.2, -0.5, 0.0], [0.8, 0.5, 1.0]),
     vr.EndEffectorPoseSpace([0.2, -0.5, 0.0, -1, -1, -1, 0], [0.8, 0.5, 1.0, 1, 1, 1, 1]),
+    vr.EndEffectorPoseSpace([0.2, -0.5, 0.0, -1, -1, -1, 0, 0], [0.8, 0.5, 1.0, 1, 1, 1, 1, 1]),
     vr.EndEffectorDeltaSpace(),
     vr.EndEffectorDeltaSpace(0.2, max_rotation=0.7),
     vr.ContinuousActionSpace([-1.0, 5.0], [3.0, 5.5]),
@@ -190,6 +191,8 @@ def test_pose_transform_equals_scipy():
     np.testing.assert_array_equal(transforms[:, :3, 3], a[:, :3])
     with pytest.raises(vr.ConfigError, match="quaternion"):
         space.to_transform(np.zeros(7))
+    with_gripper = vr.EndEffectorPoseSpace([-1] * 7 + [0], [1] * 8)
+    np.testing.assert_array_equal(with_gripper.to_transform(np.hstack([a, np.ones((9, 1))])), transforms)
     unit = a.copy()
     unit[:, 3:] /= np.linalg.norm(a[:, 3:], axis=1, keepdims=True)
     np.testing.assert_allclose(space.normalize(unit)[:, 3:], unit[:, 3:], atol=3e-16)

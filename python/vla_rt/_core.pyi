@@ -17,6 +17,7 @@ __all__: list[str] = [
     "Box",
     "ButterworthFilter",
     "Capsule",
+    "CartesianConfig",
     "ChunkExecutor",
     "ChunkSource",
     "CollisionModel",
@@ -41,6 +42,7 @@ __all__: list[str] = [
     "FastTokenizer",
     "FlowMatchingSampler",
     "FormatError",
+    "GripperJoint",
     "Guidance",
     "GuidanceOptions",
     "HalfSpace",
@@ -337,17 +339,17 @@ class ContinuousActionSpace(BoundedActionSpace):
 
 class EndEffectorPoseSpace(BoundedActionSpace):
     """
-    Pose of the tool: position x, y, z [m] and quaternion x, y, z, w; D = 7.
+    Pose of the tool: position x, y, z [m] and quaternion x, y, z, w; D = 7. With the gripper, 0 open .. 1 closed, D = 8.
     """
     def __getstate__(self) -> dict[str, typing.Any]: ...
     def __init__(self, lower: numpy.typing.ArrayLike, upper: numpy.typing.ArrayLike) -> None:
         """
-        Bounds of the position (3,), the quaternion's being +-1 then, or of all seven numbers (7,).
+        Bounds of the position (3,), the quaternion's being +-1 then, of all seven numbers (7,), or of those and the gripper (8,).
         """
     def __setstate__(self, arg0: dict[str, typing.Any]) -> None: ...
     def to_transform(self, a: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
         """
-        Poses (..., 7) to transforms (..., 4, 4); the quaternion is normalised, 0 is a ConfigError.
+        Poses (..., D) to transforms (..., 4, 4); the quaternion is normalised, 0 is a ConfigError.
         """
 
 class EndEffectorDeltaSpace(BoundedActionSpace):
@@ -1878,6 +1880,8 @@ class ViolationLog:
     def written(self) -> int:
         """
         Lines in the file.
+        """
+
 class DifferentialIkReport:
     """
     What one tick of a DifferentialIk came to.
@@ -2669,6 +2673,57 @@ class AnchoredSource(ChunkSource):
     """
     def __init__(self, source: typing.Any, feature: str, dims: numpy.typing.ArrayLike) -> None: ...
 
+class GripperJoint:
+    """
+    The joint that opens and closes a robot's gripper.
+
+    An action's gripper number g, 0 open .. 1 closed, asks for open_position + g (closed_position - open_position).
+
+    Args:
+        joint: Which of the robot's N joints; the others are the arm's, in order.
+        open_position: [rad] or [m].
+        closed_position: [rad] or [m].
+    """
+    def __eq__(self, arg0: typing.Any) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __init__(
+        self,
+        joint: typing.SupportsInt | typing.SupportsIndex,
+        open_position: typing.SupportsFloat | typing.SupportsIndex,
+        closed_position: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None: ...
+    @property
+    def closed_position(self) -> float:
+        """
+        [rad] or [m].
+        """
+    @property
+    def joint(self) -> int:
+        """
+        Which of the robot's N joints.
+        """
+    @property
+    def open_position(self) -> float:
+        """
+        [rad] or [m].
+        """
+
+class CartesianConfig:
+    """
+    How actions of the tool move a robot, checked; made by `vla_rt.ControlConfig`.
+    """
+    def __init__(
+        self,
+        *,
+        kinematics: Kinematics,
+        action_space: str,
+        action_dim: typing.SupportsInt | typing.SupportsIndex,
+        delta_frame: str,
+        gripper: GripperJoint | None,
+        posture: numpy.typing.ArrayLike,
+        rotation_scale: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> None: ...
+
 class ControlConfig:
     """
     Set-up of a ControlLoop, checked; made by `vla_rt.ControlConfig`.
@@ -2687,6 +2742,7 @@ class ControlConfig:
         discrete_dims: numpy.typing.ArrayLike,
         on_starvation: str,
         temporal_ensemble_coeff: typing.SupportsFloat | typing.SupportsIndex,
+        cartesian: CartesianConfig | None,
         limits: JointLimits | None,
         path_preserving: bool,
         smoothing_s: typing.SupportsFloat | typing.SupportsIndex,
@@ -2741,7 +2797,7 @@ class Controller:
         self, chunk: numpy.typing.ArrayLike, start_time_s: typing.SupportsFloat | typing.SupportsIndex
     ) -> str:
         """
-        Hand over a chunk (T, N), row 0 at `start_time_s`.
+        Hand over a chunk (T, D) of actions, row 0 at `start_time_s`.
 
         Returns:
             str: "accepted", or why it was dropped: "past", "far_future", "queue_full".
@@ -2785,6 +2841,11 @@ class Controller:
 
         Raises:
             ConfigError: A wrong shape.
+        """
+    @property
+    def action_dim(self) -> int:
+        """
+        D of the chunks it takes.
         """
     @property
     def at_rest(self) -> bool:

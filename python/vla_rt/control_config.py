@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 
 from vla_rt import _core
-from vla_rt._core import MAX_ACTION_DIM, CollisionModel, JointLimits, Kinematics, Workspace
+from vla_rt._core import (
+    MAX_ACTION_DIM,
+    ActionSpace,
+    CollisionModel,
+    GripperJoint,
+    JointLimits,
+    Kinematics,
+    Workspace,
+)
 from vla_rt.errors import ConfigError, error, require
+from vla_rt.tool_actions import ActionMeaning
 
 __all__ = ["ControlConfig"]
 
@@ -30,11 +39,17 @@ _WORDS = (
     "rtc_schedule",
     "rtc_jacobian",
     "relative_to",
+    "delta_frame",
 )
 _INTEGERS = ("execution_horizon", "priority", "cpu", "seed")
 _FLAGS = ("path_preserving", "lock_memory")
-_OBJECTS = {"limits": JointLimits, "kinematics": Kinematics, "collision": CollisionModel}
-_SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims")
+_OBJECTS = {
+    "limits": JointLimits,
+    "kinematics": Kinematics,
+    "collision": CollisionModel,
+    "gripper": GripperJoint,
+}
+_SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims", "posture")
 #: Fields whose None switches a check off, with their largest value.
 _MOST = {"watchdog_s": 1e6, "max_following_error": 1e6, "plan_timeout_s": 1e6, "inference_rate_hz": 1e4}
 #: Fields whose None means that the robot or the policy says it, or that a check is off.
@@ -53,6 +68,9 @@ _OPTIONAL = (
     "workspace",
     "collision",
     "violation_log",
+    "action_space",
+    "gripper",
+    "posture",
 )
 
 
@@ -86,6 +104,15 @@ class ControlConfig:
         temporal_ensemble_coeff: m of the weights exp(-m i) of "ensemble".
         chunk_period_s: Time between the rows of a chunk [s]; None takes the policy's own, or 0.05 where it
             has none.
+        action_space: What the numbers of an action are: an `ActionSpace` or the name of its kind; None takes
+            what the policy says, or joint positions where it says nothing.
+        delta_frame: Whose axes end-effector deltas are along: "base" or "tool"; see
+            `DifferentialIk.update_delta`.
+        gripper: Joint that the gripper's number moves; None where the arm has none, or nothing shall move.
+        posture: Joint positions that the arm drifts to where the tool leaves it free (N,); None is where a
+            run begins.
+        rotation_scale: For actions of the tool: one radian of orientation error counts as so many metres
+            [m/rad].
         path_preserving: Slow all joints together where one is limited, so that the path keeps its shape.
         smoothing_s: Time constant of target smoothing for noisy policies [s]; 0 is off.
         state_timeout_s: An older measurement is stale [s].
@@ -100,7 +127,9 @@ class ControlConfig:
         spin_s: Busy wait before each tick [s], at most half a period is spent.
         first_state_timeout_s: How long to wait for the robot's first measurement [s].
         trace_s: Newest part of a run that is kept for plots [s]; 0 is none.
-        kinematics: `Kinematics` of the robot's joints; needed with a workspace, else taken from `collision`.
+        kinematics: `Kinematics` of the robot's joints; needed with a workspace, else taken from `collision`;
+            and for actions of the tool, which are of its tip in the frame of its base (a gripper's joint is
+            no part of it).
         workspace: `Workspace` or a list of them that points of the robot must stay in; None is anywhere.
         collision: `CollisionModel` of what must not touch; None is not checked.
         violation_log: File for every wish that was not granted, see `ViolationLog`; None is none.
@@ -130,6 +159,11 @@ class ControlConfig:
     relative_dims: tuple[int, ...] | None = None
     temporal_ensemble_coeff: float = 0.01
     chunk_period_s: float | None = None
+    action_space: ActionSpace | str | None = None
+    delta_frame: str = "base"
+    gripper: GripperJoint | None = None
+    posture: tuple[float, ...] | None = None
+    rotation_scale: float = 0.25
     path_preserving: bool = False
     smoothing_s: float = 0.0
     state_timeout_s: float = 0.1
@@ -163,6 +197,7 @@ class ControlConfig:
         limits: JointLimits | None = None,
         chunk_period_s: float | None = None,
         execution_horizon: int | None = None,
+        actions: ActionMeaning | None = None,
     ) -> _core.ControlConfig:
         """The same for the C++ core, with what robot and policy say where this leaves it open.
 
@@ -170,6 +205,7 @@ class ControlConfig:
             limits: Taken where `self.limits` is None.
             chunk_period_s: Taken where `self.chunk_period_s` is None.
             execution_horizon: Taken where `self.execution_horizon` is None.
+            actions: Taken where `self.action_space` is None.
         """
         for field in fields(self):
             _check_type(field.name, getattr(self, field.name))
@@ -181,6 +217,8 @@ class ControlConfig:
             _check_type("chunk_period_s", period)
             require(1e-6 <= period <= 60, "chunk_period_s", period, "must be in [1e-6, 60] s")
         _check_type("execution_horizon", execution_horizon)
+        word = f'"{self.delta_frame}"'
+        require(self.delta_frame in ("base", "tool"), "delta_frame", word, "must be base | tool")
         for dim in self.discrete_dims:
             whole = isinstance(dim, (int, np.integer)) and 0 <= dim < MAX_ACTION_DIM
             require(whole, "discrete_dims", dim, f"must be whole numbers in 0..{MAX_ACTION_DIM - 1}")
@@ -196,6 +234,7 @@ class ControlConfig:
             discrete_dims=self.discrete_dims,
             on_starvation=self.on_starvation,
             temporal_ensemble_coeff=self.temporal_ensemble_coeff,
+            cartesian=self._cartesian(actions),
             limits=self.limits if self.limits is not None else limits,
             path_preserving=self.path_preserving,
             smoothing_s=self.smoothing_s,
@@ -210,7 +249,9 @@ class ControlConfig:
             trace_s=self.trace_s,
             **off_or,
         )
-        core.surround(self.kinematics, self.workspace, self.collision)
+        has_walls = self.workspace is not None or self.collision is not None
+        kinematics = self.kinematics if has_walls else None
+        core.surround(kinematics, self.workspace, self.collision)
         if self.violation_log is not None:
             core.violation_log = str(self.violation_log)
         return core
@@ -219,9 +260,25 @@ class ControlConfig:
         """How chunks continue the one before in mode "rtc", for the C++ core."""
         return _core.GuidanceOptions(self.rtc_max_weight, self.rtc_schedule, self.rtc_jacobian)
 
+    def _cartesian(self, known: ActionMeaning | None) -> _core.CartesianConfig | None:
+        actions = ActionMeaning.of(self.action_space) or known
+        if actions is None or not actions.is_of_the_tool or self.kinematics is None:
+            return None
+        return _core.CartesianConfig(
+            kinematics=self.kinematics,
+            action_space=actions.kind,
+            action_dim=actions.dimension,
+            delta_frame=self.delta_frame,
+            gripper=self.gripper,
+            posture=self.posture if self.posture is not None else (),
+            rotation_scale=self.rotation_scale,
+        )
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ControlConfig:
-        """From a mapping of field names, as a configuration file holds them; `limits` may be a mapping too.
+        """From a mapping of field names, as a configuration file holds them.
+
+        `limits`, `kinematics` (path, tip, base) and `gripper` may be mappings too.
 
         Raises:
             ConfigError: An unknown field (the nearest known one is named) or a value outside its bounds.
@@ -236,6 +293,13 @@ class ControlConfig:
                 chosen[name] = tuple(chosen[name])
         if isinstance(chosen.get("limits"), Mapping):
             chosen["limits"] = _limits_from_dict(chosen["limits"])
+        if isinstance(chosen.get("kinematics"), Mapping):
+            chosen["kinematics"] = Kinematics.from_urdf(
+                **_known_fields(chosen["kinematics"], "kinematics", ("path", "tip"), ("base",))
+            )
+        if isinstance(chosen.get("gripper"), Mapping):
+            needed = ("joint", "open_position", "closed_position")
+            chosen["gripper"] = GripperJoint(**_known_fields(chosen["gripper"], "gripper", needed))
         return cls(**chosen)
 
     @classmethod
@@ -268,6 +332,8 @@ def _check_type(name: str, value: object) -> None:
         pass  # one or several: the core says what is wrong
     elif name == "violation_log":
         require(isinstance(value, (str, Path)), name, value, "must be a path")
+    elif name == "action_space":
+        ActionMeaning.of(value)
     elif name in _WORDS:
         require(isinstance(value, str), name, value, "must be a word")
     elif name in _FLAGS:
@@ -308,10 +374,16 @@ def _refuse_unknown(values: Mapping[str, Any], known: Iterable[str], where: str)
 
 
 def _limits_from_dict(values: Mapping[str, Any]) -> JointLimits:
-    _refuse_unknown(values, LIMIT_FIELDS, "limits.")
-    for name in LIMIT_FIELDS:
-        require(name in values, f"limits.{name}", "", "is missing")
-    return JointLimits(*(values[name] for name in LIMIT_FIELDS))
+    return JointLimits(**_known_fields(values, "limits", LIMIT_FIELDS))
+
+
+def _known_fields(
+    values: Mapping[str, Any], where: str, needed: tuple[str, ...], open_or: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    _refuse_unknown(values, needed + open_or, f"{where}.")
+    for name in needed:
+        require(name in values, f"{where}.{name}", "", "is missing")
+    return dict(values)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from vla_rt import _core
 from vla_rt.control_config import LIMIT_FIELDS, ControlConfig
 from vla_rt.errors import ConfigError, error, require
+from vla_rt.tool_actions import meaning_for
 
 __all__ = ["ControlLoop", "RunReport"]
 
@@ -59,7 +60,8 @@ class RunReport:
             that was followed.
         handovers: The newest chunks: time_s, delay_s, expected_delay_s, remaining_s (plan left when it came),
             dropped_rows, sequence (m,); times as the trace's.
-        seams: The newest seams: time_s (s,), position, velocity, acceleration (s, N).
+        seams: The newest seams: time_s (s,), position, velocity, acceleration (s, D) of the plan: joints; for
+            actions of the tool position, quaternion and gripper.
         limits: What the commands were held to: min_position, max_position, max_velocity, max_acceleration,
             max_jerk (N,).
     """
@@ -129,7 +131,19 @@ class ControlLoop:
         if not isclose(period_s, config.period_s, rel_tol=1e-9):
             bound = f"must be the period of the simulated robot, {period_s:g} s"
             raise error(ConfigError, "period_s", config.period_s, bound)
-        core = config.to_core(limits, _known_to(policy, "period_s"), _known_to(policy, "execution_horizon"))
+        actions = meaning_for(
+            config.action_space,
+            _known_to(policy, "action_space"),
+            has_kinematics=config.kinematics is not None,
+            has_walls=config.workspace is not None or config.collision is not None,
+        )
+        if actions is not None:
+            actions.require_joints(robot.num_joints)
+            relative = actions.is_of_the_tool and config.relative_to is not None
+            require(not relative, "relative_to", config.relative_to, f"is not for {actions.kind}")
+        core = config.to_core(
+            limits, _known_to(policy, "period_s"), _known_to(policy, "execution_horizon"), actions
+        )
         self._source = _source_of(policy, core.chunk_period_s, config, robot.num_joints)
         self._config = config
         self._limits = config.limits if config.limits is not None else limits

@@ -15,9 +15,9 @@ std::vector<double> with_quaternion(std::span<const double> bound, double quater
                                     const char* name) {
   std::vector<double> all(bound.begin(), bound.end());
   if (all.size() == 3) all.resize(7, quaternion_bound);
-  if (all.size() != 7)
+  if (all.size() != 7 && all.size() != 8)
     throw ConfigError(name, std::to_string(all.size()) + " values",
-                      "must have 3 (position) or 7 (and quaternion)");
+                      "must have 3 (position), 7 (and quaternion) or 8 (and gripper)");
   return all;
 }
 
@@ -74,7 +74,7 @@ EndEffectorPoseSpace::EndEffectorPoseSpace(std::span<const double> lower, std::s
     : BoundedActionSpace(pose_bounds(lower, upper), "lower", "upper") {}
 
 void EndEffectorPoseSpace::to_transform(std::span<const double> actions, std::span<double> transforms) const {
-  write_transforms(actions, 7, RotationFormat::Quaternion, transforms);
+  write_transforms(actions, static_cast<std::size_t>(dimension()), RotationFormat::Quaternion, transforms);
 }
 
 EndEffectorDeltaSpace::EndEffectorDeltaSpace(double max_translation, double max_rotation)

@@ -224,24 +224,28 @@ void bind_bounded(py::module_& m) {
 
 void bind_end_effector(py::module_& m) {
   Class<EndEffectorPoseSpace, BoundedActionSpace>(
-      m, "EndEffectorPoseSpace", "Pose of the tool: position x, y, z [m] and quaternion x, y, z, w; D = 7.")
+      m, "EndEffectorPoseSpace",
+      "Pose of the tool: position x, y, z [m] and quaternion x, y, z, w; D = 7. "
+      "With the gripper, 0 open .. 1 closed, D = 8.")
       .def(picklable<EndEffectorPoseSpace>())
       .def(py::init([](const ArrayLike& lower, const ArrayLike& upper) {
              return std::make_shared<EndEffectorPoseSpace>(vector_of<double>(lower, "lower"),
                                                            vector_of<double>(upper, "upper"));
            }),
            py::arg("lower"), py::arg("upper"),
-           "Bounds of the position (3,), the quaternion's being +-1 then, or of all seven numbers (7,).")
+           "Bounds of the position (3,), the quaternion's being +-1 then, of all seven numbers (7,), or of "
+           "those "
+           "and the gripper (8,).")
       .def(
           "to_transform",
           [](const EndEffectorPoseSpace& s, const ArrayLike& a) {
-            const Array<double> in = checked(a, "actions", 7);
+            const Array<double> in = checked(a, "actions", s.dimension());
             Array<double> out = with_last<double>(in, 1, {4, 4});
             s.to_transform(elements(in), mutable_elements(out));
             return out;
           },
           py::arg("a"),
-          "Poses (..., 7) to transforms (..., 4, 4); the quaternion is normalised, 0 is a ConfigError.");
+          "Poses (..., D) to transforms (..., 4, 4); the quaternion is normalised, 0 is a ConfigError.");
   Class<EndEffectorDeltaSpace, BoundedActionSpace>(m, "EndEffectorDeltaSpace",
                                                    "Small motion of the tool: dx, dy, dz [m], droll, dpitch, "
                                                    "dyaw [rad], gripper 0 open .. 1 closed; D = 7.")

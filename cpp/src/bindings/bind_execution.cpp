@@ -39,6 +39,7 @@ RealtimeMode realtime_from(const std::string& text) {
 }
 
 ControlConfig make_config(double period_s, const ChunkExecutorConfig& executor,
+                          const std::optional<CartesianConfig>& cartesian,
                           const std::optional<JointLimits>& limits, bool path_preserving, double smoothing_s,
                           double state_timeout_s, double plan_timeout_s, double max_following_error,
                           double watchdog_s, double inference_rate_hz, double inference_stop_timeout_s,
@@ -48,6 +49,7 @@ ControlConfig make_config(double period_s, const ChunkExecutorConfig& executor,
   if (limits) config.limits = *limits;
   config.controller.period_s = period_s;
   config.controller.executor = executor;
+  config.controller.cartesian = cartesian;
   config.controller.enforcer.path_preserving = path_preserving;
   config.controller.enforcer.smoothing_s = smoothing_s;
   config.controller.state_timeout_s = state_timeout_s;
@@ -91,7 +93,7 @@ RobotCommand tick(Controller& controller, double time_s, const ArrayLike& positi
 
 const char* push(Controller& controller, const ArrayLike& chunk, double start_time_s) {
   const Array<double> rows = row_major<double>(chunk, "chunk");
-  require_shape(rows, "chunk", {-1, controller.num_joints()});
+  require_shape(rows, "chunk", {-1, controller.action_dim()});
   auto filled = std::make_unique<ActionChunk>();
   if (rows.shape(0) > kMaxHorizon)
     throw ConfigError("chunk", "shape " + shape_text(rows),
@@ -137,28 +139,29 @@ void bind_config(py::module_& m) {
                        std::optional<int> execution_horizon, double blend_s, const std::string& interpolation,
                        const std::string& merge, const ArrayLike& merge_weights,
                        const ArrayLike& discrete_dims, const std::string& on_starvation,
-                       double temporal_ensemble_coeff, std::optional<JointLimits> limits,
-                       bool path_preserving, double smoothing_s, double state_timeout_s,
-                       double plan_timeout_s, double max_following_error, double watchdog_s,
-                       double inference_rate_hz, double inference_stop_timeout_s, const std::string& realtime,
-                       int priority, std::optional<int> cpu, bool lock_memory, double spin_s,
-                       double first_state_timeout_s, double trace_s) {
+                       double temporal_ensemble_coeff, std::optional<CartesianConfig> cartesian,
+                       std::optional<JointLimits> limits, bool path_preserving, double smoothing_s,
+                       double state_timeout_s, double plan_timeout_s, double max_following_error,
+                       double watchdog_s, double inference_rate_hz, double inference_stop_timeout_s,
+                       const std::string& realtime, int priority, std::optional<int> cpu, bool lock_memory,
+                       double spin_s, double first_state_timeout_s, double trace_s) {
              const ChunkExecutorConfig executor = chunk_executor_config(
                  0, chunk_period_s, mode, execution_horizon, blend_s, interpolation, merge, merge_weights,
                  discrete_dims, on_starvation, std::nullopt, temporal_ensemble_coeff);
-             return make_config(period_s, executor, limits, path_preserving, smoothing_s, state_timeout_s,
-                                plan_timeout_s, max_following_error, watchdog_s, inference_rate_hz,
-                                inference_stop_timeout_s, realtime, priority, cpu, lock_memory, spin_s,
-                                first_state_timeout_s, trace_s);
+             return make_config(period_s, executor, cartesian, limits, path_preserving, smoothing_s,
+                                state_timeout_s, plan_timeout_s, max_following_error, watchdog_s,
+                                inference_rate_hz, inference_stop_timeout_s, realtime, priority, cpu,
+                                lock_memory, spin_s, first_state_timeout_s, trace_s);
            }),
            py::kw_only(), py::arg("period_s"), py::arg("chunk_period_s"), py::arg("mode"),
            py::arg("execution_horizon"), py::arg("blend_s"), py::arg("interpolation"), py::arg("merge"),
            py::arg("merge_weights"), py::arg("discrete_dims"), py::arg("on_starvation"),
-           py::arg("temporal_ensemble_coeff"), py::arg("limits"), py::arg("path_preserving"),
-           py::arg("smoothing_s"), py::arg("state_timeout_s"), py::arg("plan_timeout_s"),
-           py::arg("max_following_error"), py::arg("watchdog_s"), py::arg("inference_rate_hz"),
-           py::arg("inference_stop_timeout_s"), py::arg("realtime"), py::arg("priority"), py::arg("cpu"),
-           py::arg("lock_memory"), py::arg("spin_s"), py::arg("first_state_timeout_s"), py::arg("trace_s"))
+           py::arg("temporal_ensemble_coeff"), py::arg("cartesian"), py::arg("limits"),
+           py::arg("path_preserving"), py::arg("smoothing_s"), py::arg("state_timeout_s"),
+           py::arg("plan_timeout_s"), py::arg("max_following_error"), py::arg("watchdog_s"),
+           py::arg("inference_rate_hz"), py::arg("inference_stop_timeout_s"), py::arg("realtime"),
+           py::arg("priority"), py::arg("cpu"), py::arg("lock_memory"), py::arg("spin_s"),
+           py::arg("first_state_timeout_s"), py::arg("trace_s"))
       .def(
           "surround",
           [](ControlConfig& c, const std::optional<Kinematics>& kinematics, const py::object& workspace,
@@ -192,6 +195,7 @@ Raises:
            }),
            py::arg("config"))
       .def_property_readonly("num_joints", &Controller::num_joints, "N.")
+      .def_property_readonly("action_dim", &Controller::action_dim, "D of the chunks it takes.")
       .def(
           "reset",
           [](Controller& controller, const ArrayLike& position) {
@@ -202,7 +206,7 @@ Raises:
 Raises:
     ConfigError: It is not finite, has another size or lies outside the limits; nothing changes.)")
       .def("push", &push, py::arg("chunk"), py::arg("start_time_s"),
-           R"(Hand over a chunk (T, N), row 0 at `start_time_s`.
+           R"(Hand over a chunk (T, D) of actions, row 0 at `start_time_s`.
 
 Returns:
     str: "accepted", or why it was dropped: "past", "far_future", "queue_full".

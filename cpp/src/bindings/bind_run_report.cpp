@@ -124,12 +124,12 @@ py::dict handovers_dict(const RunReport& report) {
 }
 
 py::dict seams_dict(const RunReport& report) {
-  const auto joints = static_cast<std::size_t>(report.trace.num_joints);
+  const auto dim = static_cast<std::size_t>(report.seam_dim);
   const auto matrix = [&](JointArray Seam::* quantity) {
     py::array_t<double> values(
-        {static_cast<py::ssize_t>(report.seams.size()), static_cast<py::ssize_t>(joints)});
+        {static_cast<py::ssize_t>(report.seams.size()), static_cast<py::ssize_t>(dim)});
     double* out = values.mutable_data();
-    for (const Seam& seam : report.seams) out = std::copy_n((seam.*quantity).begin(), joints, out);
+    for (const Seam& seam : report.seams) out = std::copy_n((seam.*quantity).begin(), dim, out);
     return values;
   };
   py::dict d;

@@ -24,6 +24,7 @@ PYBIND11_MODULE(_core, m) {
   bind_rtc(m);
   bind_robots(m);
   bind_chunk_source(m);
+  bind_cartesian_actions(m);
   bind_execution(m);
   bind_control_benchmark(m);
   bind_enforcer_benchmark(m);

@@ -7,11 +7,13 @@ namespace vla_rt {
 void ControlConfig::validate() const {
   if (limits.num_joints != 0) limits.validate();
   controller.validate();
-  ChunkExecutorConfig executor = controller.executor;
+  const std::optional<CartesianConfig>& cartesian = controller.cartesian;
+  ChunkExecutorConfig executor =
+      cartesian ? CartesianActions::executor_config(*cartesian, controller.executor) : controller.executor;
   if (executor.action_dim == 0)
     executor.action_dim = limits.num_joints != 0 ? limits.num_joints : kMaxActionDim;
   if (executor.period_s == 0) executor.period_s = 0.05;
-  if (limits.num_joints != 0 && !executor.limits) executor.limits = limits;
+  if (limits.num_joints != 0 && !executor.limits && !cartesian) executor.limits = limits;
   if (executor.limits || executor.on_starvation == StarvationPolicy::Hold) executor.validate();
   inference.validate();
   RealtimeConfig thread = realtime;

@@ -81,6 +81,7 @@ SeamSummary::Jump jump_of(const std::vector<Seam>& seams, JointArray Seam::* qua
 void report_execution(const ChunkExecutor& executor, RunReport& report) {
   report.executor = executor.counters();
   report.seams = executor.seams();
+  report.seam_dim = executor.config().action_dim;
   report.seam = {.count = static_cast<std::uint64_t>(report.executor.splices),
                  .position = jump_of(report.seams, &Seam::position),
                  .velocity = jump_of(report.seams, &Seam::velocity),

@@ -33,6 +33,10 @@ bool all_finite(const JointArray& values, std::size_t n) noexcept {
 ControllerConfig checked(ControllerConfig config, const JointLimits& limits) {
   limits.validate();
   config.validate();
+  if (config.cartesian) {  // whose actions need no limits of their own
+    config.executor = CartesianActions::executor_config(*config.cartesian, config.executor);
+    return config;
+  }
   if (config.executor.action_dim == 0) config.executor.action_dim = limits.num_joints;
   if (config.executor.action_dim != limits.num_joints)
     throw ConfigError("action_dim", std::to_string(config.executor.action_dim),
@@ -68,6 +72,15 @@ void ControllerConfig::validate() const {
 }
 
 struct Controller::Impl {
+  // Actions of the tool, with what passes between executor and enforcer.
+  struct Cartesian {
+    Cartesian(const CartesianConfig& config, const JointLimits& limits, double period_s)
+        : actions(config, limits, period_s) {}
+    CartesianActions actions;
+    std::array<double, 8> row{}, rate{};
+    ActionChunk plan;  // the pusher's
+  };
+
   Impl(const ControllerConfig& config_in, const JointLimits& limits)
       : config(checked(config_in, limits)),
         n(static_cast<std::size_t>(limits.num_joints)),
@@ -77,6 +90,8 @@ struct Controller::Impl {
         clock(period_ns),
         executor(config.executor),
         enforcer(make_enforcer(config, limits)),
+        cartesian(config.cartesian ? std::make_unique<Cartesian>(*config.cartesian, limits, config.period_s)
+                                   : nullptr),
         watchdog(from_seconds(config.watchdog_s > 0 ? config.watchdog_s : kMaxTimeout)) {}
 
   const ControllerConfig config;
@@ -86,6 +101,7 @@ struct Controller::Impl {
   execution::PlanClock clock;
   ChunkExecutor executor;
   ConstraintEnforcer enforcer;
+  const std::unique_ptr<Cartesian> cartesian;
   Watchdog watchdog;
 
   // Ticking thread.
@@ -186,11 +202,14 @@ Controller::~Controller() = default;
 
 const ControllerConfig& Controller::config() const noexcept { return impl_->config; }
 int Controller::num_joints() const noexcept { return static_cast<int>(impl_->n); }
+int Controller::action_dim() const noexcept {
+  return impl_->cartesian ? impl_->config.cartesian->dimension() : num_joints();
+}
 
 void Controller::reset(std::span<const double> position) {
   Impl& c = *impl_;
   c.enforcer.reset(position);  // the only call that may refuse, so that a failure changes nothing
-  c.executor.reset(position);
+  c.executor.reset(c.cartesian ? c.cartesian->actions.reset(position) : position);
   c.clock.reset();
   c.watchdog.reset();
   c.started = true;
@@ -239,8 +258,10 @@ Status Controller::tick(TimeNs now, const RobotState& state,
   c.ticked = true;
 
   const std::span<double> target{c.target.data(), c.n}, feedforward{c.feedforward.data(), c.n};
-  const Status plan = c.executor.at(c.clock.advance(now), target, feedforward);
-  for (double& velocity : feedforward) velocity *= c.clock.rate();
+  const std::span<double> row = c.cartesian ? std::span<double>(c.cartesian->row) : target;
+  const std::span<double> rate = c.cartesian ? std::span<double>(c.cartesian->rate) : feedforward;
+  const Status plan = c.executor.at(c.clock.advance(now), row, rate);
+  for (double& velocity : rate) velocity *= c.clock.rate();
   const bool plan_stale = c.plan_timeout_ns > 0 && plan != Status::Starved &&
                           now - c.plan_time.load(std::memory_order_relaxed) > c.plan_timeout_ns;
 
@@ -251,20 +272,31 @@ Status Controller::tick(TimeNs now, const RobotState& state,
 
   c.follows_plan = measured == Status::Ok && !plan_stale && !ending();
   if (c.follows_plan) {
+    if (c.cartesian) status = worst(status, c.cartesian->actions.apply(row, rate, target, feedforward));
     const Status filtered = c.enforcer.apply(target, feedforward, c.report);
     if (filtered == Status::Fault) c.raise(FaultReason::Internal, -1, 0, 0);
     status = worst(status, filtered);
   } else {
     c.enforcer.stop();
     c.report = {};
+    if (c.cartesian) {
+      c.cartesian->actions.follow(c.enforcer.position());
+      std::ranges::copy(c.enforcer.position(), target.begin());
+    }
   }
+  if (c.cartesian) c.cartesian->actions.record(now, c.enforcer.position());
   command.status = status;
   c.write(command);
   return command.status;
 }
 
 PushResult Controller::push(const ActionChunk& chunk) {
-  const PushResult result = impl_->executor.push(chunk);
+  const auto plan_of = [this](const ActionChunk& actions) -> const ActionChunk& {
+    if (!impl_->cartesian) return actions;
+    impl_->cartesian->actions.to_plan(actions, impl_->cartesian->plan);
+    return impl_->cartesian->plan;
+  };
+  const PushResult result = impl_->executor.push(plan_of(chunk));
   if (result == PushResult::Accepted) {
     impl_->plan_time.store(chunk.start_time_ns, std::memory_order_relaxed);
     impl_->chunk_sequence.store(chunk.sequence, std::memory_order_relaxed);

@@ -27,7 +27,8 @@ Planner::Planner(const ChunkExecutorConfig& config)
 
 int Planner::rows_due(int horizon) const noexcept {
   if (config_.mode == ExecutionMode::Ensemble) return 1;
-  return config_.execution_horizon == 0 ? horizon : std::min(config_.execution_horizon, horizon);
+  const int rows = std::max(1, horizon - config_.anchor_rows);
+  return config_.execution_horizon == 0 ? rows : std::min(config_.execution_horizon, rows);
 }
 
 void Planner::make_origin(std::span<const double> position, Plan& plan) {

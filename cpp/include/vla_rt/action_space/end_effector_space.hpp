@@ -5,16 +5,18 @@
 
 namespace vla_rt {
 
-/// Absolute pose of the tool: position x, y, z [m] and quaternion x, y, z, w; D = 7.
+/// Absolute pose of the tool: position x, y, z [m] and quaternion x, y, z, w; D = 7. With bounds of 8 numbers
+/// the last one is the gripper, 0 open .. 1 closed; D = 8.
 ///
 /// The map to [-1, 1] is linear in every number and leaves a quaternion with the default bounds as it is;
 /// `to_transform` normalises it.
 class VLA_RT_API EndEffectorPoseSpace final : public BoundedActionSpace {
  public:
-  /// Bounds of the position (3 numbers; the quaternion's are then +-1) or of all 7.
+  /// Bounds of the position (3 numbers; the quaternion's are then +-1), of all 7, or of those and the
+  /// gripper.
   EndEffectorPoseSpace(std::span<const double> lower, std::span<const double> upper);
 
-  /// Poses (..., 7) to homogeneous transforms (..., 4, 4). Throws ConfigError naming "actions[i]" when a
+  /// Poses (..., D) to homogeneous transforms (..., 4, 4). Throws ConfigError naming "actions[i]" when a
   /// number is not finite or a quaternion is zero.
   void to_transform(std::span<const double> actions, std::span<double> transforms) const;
 };

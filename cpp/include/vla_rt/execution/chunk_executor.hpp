@@ -43,6 +43,9 @@ struct ChunkExecutorConfig {
   ExecutionMode mode = ExecutionMode::Receding;
   int execution_horizon =
       0;  ///< rows executed before the next chunk is due; 0 (and in C++ any more than T): all T
+  /// Leading rows of every chunk that say where it starts from: planned through, but not counted among the
+  /// rows executed.
+  int anchor_rows = 0;
   double blend_s = 0.1;  ///< how long a splice is blended, in [0, 60]; 0: not at all
   Interpolation interpolation = Interpolation::Cubic;
   Merge merge = Merge::Crossfade;

@@ -11,6 +11,7 @@
 #include "vla_rt/core/robot_command.hpp"
 #include "vla_rt/core/robot_state.hpp"
 #include "vla_rt/core/status.hpp"
+#include "vla_rt/execution/cartesian_actions.hpp"
 #include "vla_rt/execution/chunk_executor.hpp"
 #include "vla_rt/execution/fault.hpp"
 
@@ -18,13 +19,14 @@ namespace vla_rt {
 
 /// What a Controller needs to know besides the limits.
 struct ControllerConfig {
-  double period_s = 0.001;               ///< nominal time between ticks [s], in [1e-6, 1]
-  ChunkExecutorConfig executor;          ///< how chunks become a wish; its `action_dim` 0 means N
-  EnforcerOptions enforcer;              ///< how the wish is followed
-  std::optional<Kinematics> kinematics;  ///< of the N joints; needed where there are surroundings
-  Surroundings surroundings;             ///< walls and obstacles that the command keeps clear of
-  double state_timeout_s = 0.1;          ///< an older measurement is stale
-  double plan_timeout_s = 0;             ///< a plan from an older observation is stale; 0: until it ends
+  double period_s = 0.001;       ///< nominal time between ticks [s], in [1e-6, 1]
+  ChunkExecutorConfig executor;  ///< how chunks become a wish; its `action_dim` 0 means that of the actions
+  std::optional<CartesianConfig> cartesian;  ///< for actions of the tool; without: rows are joint positions
+  EnforcerOptions enforcer;                  ///< how the wish is followed
+  std::optional<Kinematics> kinematics;      ///< of the N joints; needed where there are surroundings
+  Surroundings surroundings;                 ///< walls and obstacles that the command keeps clear of
+  double state_timeout_s = 0.1;              ///< an older measurement is stale
+  double plan_timeout_s = 0;                 ///< a plan from an older observation is stale; 0: until it ends
   double max_following_error =
       0.5;                  ///< [rad] or [m] between command and measurement, any joint; 0: not checked
   double watchdog_s = 5.0;  ///< longest time without a fresh chunk; 0: not checked
@@ -36,11 +38,12 @@ struct ControllerConfig {
 /// The control tick: newest chunk and measurement in, one safe command out. The part to embed in a vendor's
 /// callback.
 ///
-/// Every tick checks the measurement, asks the ChunkExecutor for the wish at this time, lets the
-/// ConstraintEnforcer turn it into a command with a certified stop, and checks that the command is finite;
-/// nothing comes after. A command is written whatever happens. The commanded motion advances by the nominal
-/// period, also when a tick comes late; the time at which the plan is asked then does the same and catches up
-/// with `now` smoothly, so that late ticks are no jumps.
+/// Every tick checks the measurement, asks the ChunkExecutor for the wish at this time (CartesianActions
+/// turns one of the tool into one of the joints), lets the ConstraintEnforcer turn it into a command with a
+/// certified stop, and checks that the command is finite; nothing comes after. A command is written whatever
+/// happens. The commanded motion advances by the nominal period, also when a tick comes late; the time at
+/// which the plan is asked then does the same and catches up with `now` smoothly, so that late ticks are no
+/// jumps.
 ///
 /// Status, worst first: Fault follows the certified stop and stays until `reset()`. NonFinite or Stale
 /// measurements, and a stale plan, follow the stop as long as they last. NonFinite is also shown while the
@@ -51,7 +54,8 @@ struct ControllerConfig {
 /// `fault`: any; `reset` and the rest: while no thread ticks.
 class VLA_RT_API Controller {
  public:
-  /// Throws ConfigError for a bad configuration or limits, or when the executor's action_dim is not N.
+  /// Throws ConfigError for a bad configuration or limits, or when the executor's action_dim is not that of
+  /// the actions.
   Controller(const ControllerConfig& config, const JointLimits& limits);
   ~Controller();
   Controller(const Controller&) = delete;
@@ -59,6 +63,8 @@ class VLA_RT_API Controller {
 
   [[nodiscard]] const ControllerConfig& config() const noexcept;
   [[nodiscard]] int num_joints() const noexcept;
+  /// D of the chunks it takes: N, or that of the actions of the tool.
+  [[nodiscard]] int action_dim() const noexcept;
 
   /// Starts anew at rest at the measured `position` (N): no plan, no fault, no stop requested. Throws
   /// ConfigError (and changes nothing) when it is not finite, has another size, or lies outside the limits.
@@ -74,7 +80,7 @@ class VLA_RT_API Controller {
   /// believed after 100 stamps in a row; one that went back needs a `reset()`.
   Status tick(const RobotState& state, RobotCommand& command) noexcept VLA_RT_NONBLOCKING;
 
-  /// A fresh chunk, rows in joint space; only an accepted one feeds the watchdog. Throws ConfigError (and
+  /// A fresh chunk of actions; only an accepted one feeds the watchdog. Throws ConfigError (and
   /// keeps the old plan) for a wrong shape or a number that is not finite. Real-time: no. Thread: the
   /// worker's.
   PushResult push(const ActionChunk& chunk);
@@ -93,7 +99,7 @@ class VLA_RT_API Controller {
   /// The first fault since the last reset; reason None when there is none. Thread: any.
   [[nodiscard]] Fault fault() const noexcept VLA_RT_NONBLOCKING;
 
-  /// Of the last tick: the executor's wish (N) and what the filter made of it. Thread: the ticking one.
+  /// Of the last tick: the wish (N) and what the filter made of it. Thread: the ticking one.
   [[nodiscard]] std::span<const double> target() const noexcept;
   [[nodiscard]] const EnforcerReport& report() const noexcept;
   /// Its log, and what it limited since the last reset.

@@ -45,6 +45,7 @@ struct RunReport {
   bool inference_abandoned = false;  ///< the policy did not return in time and its thread was let go
   SeamSummary seam;
   std::vector<Seam> seams;    ///< the newest, oldest first
+  std::int32_t seam_dim = 0;  ///< numbers of a seam: of the plan, which for tool actions holds poses
   ExecutorCounters executor;  ///< what became of the chunks, and how long none covered the present
   double tracking_rms = 0;    ///< [rad] or [m] measured - commanded
   double limiting_rms = 0;    ///< [rad] or [m] wished - commanded
