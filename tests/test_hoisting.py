@@ -94,6 +94,22 @@ class ObservationAlone(Denoiser):
         return self.out(torch.tanh(self.o(o))).view(-1, T, D)
 
 
+class LearnedQueries(Denoiser):
+    """As the course's action transformer: attention without dropout is no random number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries, self.key, self.end = (
+            nn.Parameter(torch.randn(1, T, H)),
+            nn.Linear(1, H),
+            nn.Linear(H, D),
+        )
+        self.layer = nn.TransformerDecoderLayer(H, 2, 40, batch_first=True)
+
+    def denoise(self, x: Tensor, t: Tensor, o: Tensor) -> Tensor:
+        return self.end(self.layer(self.queries.expand(x.shape[0], -1, -1), self.key(o[..., None])))
+
+
 class TimeAlone(Denoiser):
     def denoise(self, x: Tensor, t: Tensor, o: Tensor) -> Tensor:
         return self.out(torch.tanh(self.t(t[:, None]))).view(-1, T, D)
@@ -128,6 +144,7 @@ NETWORKS: Sequence[tuple[type[Denoiser], int]] = [  # with the most calls that a
     (SumOfThree, 4),
     (Attention, 47),
     (ObservationAlone, 1),
+    (LearnedQueries, 1),
     (TimeAlone, 1),
     (ChunkAlone, 2),
     (Constant, 1),

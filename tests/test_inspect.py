@@ -16,6 +16,7 @@ SPEC = {
     "n_obs_steps": 1,
     "period_s": 0.05,
     "precision": "float32",
+    "device": "cpu",
     "observation": [
         {
             "name": "observation.state",

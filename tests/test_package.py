@@ -1,4 +1,5 @@
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -325,6 +326,8 @@ def test_a_network_that_cannot_be_exported_leaves_nothing(tmp_path: Path, kind: 
         ({"backends": ["quantum"]}, vr.ModelError, "quantum"),
         ({"backends": []}, vr.ConfigError, "backends"),
         ({"precision": "int8"}, vr.ModelError, "int8"),
+        ({"device": "gpu"}, vr.ConfigError, "device"),
+        ({"device": "cuda:99"}, vr.ModelError, "cuda:99 is not there|cuda:99: is not there"),
         ({"period_s": 0.0}, vr.ConfigError, "period_s"),
         ({"period_s": float("nan")}, vr.ConfigError, "nan"),
         ({"normalizer": vr.Normalizer("min_max", min=[0.0], max=[1.0])}, vr.ConfigError, "action_normalizer"),
@@ -370,3 +373,20 @@ def test_missing_torch_is_said_plainly(package: Path, monkeypatch: pytest.Monkey
 def test_a_backend_the_package_lacks(package: Path, backend: str) -> None:
     with pytest.raises(vr.ModelError, match="torchscript"):
         vr.load_policy(package, backend=backend)
+
+
+def test_a_device_that_is_not_here_is_said_plainly(package: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(package, tmp_path / "p")
+    spec = json.loads((moved / "policy.json").read_text())
+    (moved / "policy.json").write_text(json.dumps({**spec, "device": "cuda:99"}))
+    assert _core.read_policy_spec(moved).device == "cuda:99"
+    with pytest.raises(vr.ModelError, match="no such GPU") as error:
+        vr.load_policy(moved, backend="torchscript")
+    assert (error.value.name, error.value.value) == ("device", "cuda:99")
+    with pytest.raises(vr.ModelError, match="must be cpu"):
+        vr.load_policy(moved, backend="native")
+    for device in ("tpu", "cuda:", "cuda:x", "cuda:1234", "CPU", 1):
+        with pytest.raises(vr.FormatError, match="device"):
+            _core.parse_policy_spec(json.dumps({**spec, "device": device}))
+    del spec["device"]
+    assert _core.parse_policy_spec(json.dumps(spec)).device == "cpu"

@@ -9,7 +9,7 @@ from vla_rt.errors import ModelError, error
 #: Backends in the order in which `load_policy` prefers them; a name not here must be asked for.
 PREFERRED = ("native", "torchscript")
 #: Backends that live in `vla_rt._torch`.
-_IN_TORCH = frozenset({"torchscript"})
+_IN_TORCH = frozenset({"torchscript", "aotinductor"})
 
 
 def open_backend(name: str) -> None:
@@ -38,19 +38,19 @@ def torch_problem() -> str | None:
     built = _core.TORCH_VERSION
     if built is None:
         return (
-            "The torchscript backend is not built: this vla_rt was compiled without torch; reinstall from "
+            "The torch backend is not built: this vla_rt was compiled without torch; reinstall from "
             "source with VLA_RT_TORCH=1, or use the released wheel."
         )
     installed = _installed_torch()
     minor = _minor(built)
     if installed is None:
         return (
-            f"The torchscript backend was built against torch {built}, and torch is not installed: "
+            f"The torch backend was built against torch {built}, and torch is not installed: "
             f"pip install 'torch=={minor}.*'."
         )
     if _minor(installed) != minor:
         return (
-            f"The torchscript backend was built against torch {built}, and torch {installed} is installed: "
+            f"The torch backend was built against torch {built}, and torch {installed} is installed: "
             f"pip install 'torch=={minor}.*', or rebuild vla_rt from source with VLA_RT_TORCH=1."
         )
     return None
@@ -71,7 +71,7 @@ def open_torch() -> None:
         if _was_interrupted(cause):
             raise KeyboardInterrupt from cause
         raise ModelError(
-            f"The torchscript backend was built against torch {_core.TORCH_VERSION} and cannot be opened "
+            f"The torch backend was built against torch {_core.TORCH_VERSION} and cannot be opened "
             f"beside torch {_installed_torch()}: {cause}; rebuild vla_rt from source with VLA_RT_TORCH=1."
         ) from cause
 

@@ -1103,6 +1103,11 @@ class PolicySpec:
         What was verified at export.
         """
     @property
+    def device(self) -> str:
+        """
+        Where the network runs: cpu, cuda, cuda:1.
+        """
+    @property
     def execution_horizon(self) -> int:
         """
         Rows to execute before the next chunk is due.

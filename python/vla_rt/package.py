@@ -12,19 +12,21 @@ from vla_rt.errors import ModelError, error, require
 def load_policy(path: str | os.PathLike[str], backend: str | None = None) -> Policy:
     """Opens a policy package.
 
-    A TorchScript network is a program: open only packages you trust.
+    A TorchScript network is a program, and one compiled by AOTInductor is machine code: open only packages
+    you trust.
 
     Args:
         path: Folder of the package.
         backend: Which of its networks to run; None takes the first of native and torchscript that the package
-            has and this installation can run.
+            has and this installation can run. `aotinductor` runs only when named.
 
     Returns:
         The policy: `.sample(observation, seed=0, noise=None, step_noise=None)`, `.spec`, `.benchmark(n)`.
 
     Raises:
         FormatError: Not a policy package, or one that is damaged; the field is named.
-        ModelError: The backend is not part of this installation or of the package; the message says why.
+        ModelError: The backend is not part of this installation or of the package, or the package's device is
+            not here; the message says why.
     """
     require(isinstance(path, str | os.PathLike), "path", path, "must be the folder of a policy package")
     spec = read_policy_spec(path)

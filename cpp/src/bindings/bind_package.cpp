@@ -128,6 +128,7 @@ void bind_spec(py::module_& m) {
       .def_readonly("n_obs_steps", &PolicySpec::n_obs_steps, "Observations the policy looks back on.")
       .def_readonly("period_s", &PolicySpec::period_s, "Time between two rows [s].")
       .def_readonly("precision", &PolicySpec::precision)
+      .def_readonly("device", &PolicySpec::device, "Where the network runs: cpu, cuda, cuda:1.")
       .def_readonly("backends", &PolicySpec::backends, "Backends that the package has a network for.")
       .def_property_readonly(
           "files",

@@ -33,6 +33,8 @@ std::string read_text(const std::filesystem::path& file) {
 
 std::unique_ptr<Model> open_native_model(const std::filesystem::path& folder,
                                          const ModelSignature& signature) {
+  if (signature.device != "cpu")
+    throw ModelError("device", signature.device, "must be cpu for the native engine");
   const SafetensorsFile weights(folder / kWeights);
   return std::make_unique<NativeModel>(parse_plan(read_text(folder / kPlan)), weights.tensors(), signature,
                                        instruction_set());

@@ -94,6 +94,13 @@ std::vector<std::string> files_of(const std::string& backend) {
   return {};
 }
 
+bool is_device(const std::string& name) {
+  if (name == "cpu" || name == "cuda") return true;
+  const std::string_view number = std::string_view(name).substr(std::min<std::size_t>(name.size(), 5));
+  return name.starts_with("cuda:") && !number.empty() && number.size() <= 3 &&
+         std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; });
+}
+
 void read_inventory(const JsonField& root, PolicySpec& spec) {
   for (const JsonField& field : root.at("backends").elements(1, kMaxEntries)) {
     const std::string name = field.text();
@@ -137,6 +144,7 @@ const char* to_string(FeatureKind kind) noexcept { return kind == FeatureKind::I
 
 ModelSignature signature_of(const PolicySpec& spec) {
   ModelSignature signature{{}, spec.horizon, spec.action_dim};
+  signature.device = spec.device;
   for (const FeatureSpec& feature : spec.observation) signature.observation.push_back(feature.tensor);
   if (const auto* direct = std::get_if<DirectOptions>(&spec.sampler))
     signature.output = direct->answer_shape(spec.horizon, spec.action_dim);
@@ -155,7 +163,7 @@ PolicySpec parse_policy_spec(std::string_view text) {
   root.require_keys({"schema_version", "kind", "horizon", "action_dim", "execution_horizon", "n_obs_steps",
                      "period_s", "precision", "observation", "action_normalizer", "action_space", "sampler",
                      "backends", "files", "checks"},
-                    {"tokenizer"});
+                    {"tokenizer", "device"});
   PolicySpec spec;
   spec.kind = root.at("kind").text();
   spec.horizon = static_cast<int>(root.at("horizon").integer(1, kMaxHorizon));
@@ -166,6 +174,11 @@ PolicySpec parse_policy_spec(std::string_view text) {
   if (!(spec.period_s >= 1e-6 && spec.period_s <= 3600))
     root.at("period_s").fail("must be in [1e-6, 3600] s");
   spec.precision = root.at("precision").word({"float32"});
+  if (root.has("device")) {
+    spec.device = root.at("device").text();
+    if (!is_device(spec.device))
+      root.at("device").fail("must be cpu, cuda, or cuda with a number below 1000 (cuda:1)");
+  }
   spec.observation = read_observation(root.at("observation"));
 
   const JsonField normalizer = root.at("action_normalizer");
@@ -243,6 +256,7 @@ std::string to_json(const PolicySpec& spec) {
                   {"action_normalizer", json_of(spec.action_normalizer)},
                   {"action_space", spec.action_space ? json_of(*spec.action_space) : Json()},
                   {"sampler", json_of(spec.sampler)},
+                  {"device", spec.device},
                   {"tokenizer", spec.tokenizer ? json_of(*spec.tokenizer) : Json()},
                   {"backends", spec.backends},
                   {"files", std::move(files)},

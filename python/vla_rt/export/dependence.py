@@ -26,13 +26,13 @@ from torch.fx.node import map_aggregate
 _aten = torch.ops.aten
 _LINEAR = _aten.linear.default
 _MATMUL = _aten.matmul.default
-_ATTENTION = _aten.scaled_dot_product_attention.default
 _ADD = _aten.add.Tensor
 _SCALINGS = (_aten.mul.Tensor, _aten.div.Tensor)
 _SPLITS = (_aten.split.Tensor, _aten.split_with_sizes.default, _aten.chunk.default, _aten.unbind.int)
+_RESHAPE = _aten.reshape.default
+_VIEWS = (_aten.view.default, _aten._unsafe_view.default)
 _RESHAPES = (
-    _aten.view.default,
-    _aten.reshape.default,
+    _RESHAPE,
     _aten.flatten.using_ints,
     _aten.unsqueeze.default,
     _aten.squeeze.default,
@@ -88,11 +88,14 @@ class DependenceGraph:
         return node
 
     def call(self, target: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The value of ``target(*args, **kwargs)``, computed as seldom as the identities allow."""
+        """The value of ``target(*args, **kwargs)``, computed as seldom as the identities allow.
+
+        Views become reshapes: what they look at may be laid out otherwise than in the policy.
+        """
+        target = _RESHAPE if target in _VIEWS else target
         if not _nodes(args, kwargs):
-            if _is_random(target, args, kwargs):
-                return self._emit(target, args, kwargs)
-            return target(*args, **kwargs)
+            is_random = _is_random(target, args, kwargs)
+            return self._emit(target, args, kwargs) if is_random else target(*args, **kwargs)
         if target is _LINEAR:
             return self._linear(*args, **kwargs)
         if target is _MATMUL and isinstance(args[1], Tensor) and args[1].dim() == 2:
@@ -169,7 +172,7 @@ class DependenceGraph:
         shape, width = example(vector).shape, example(x).shape[-1]
         if shape[-1:] != (width,) or shape.numel() != width or len(shape) > example(x).dim():
             return None
-        flat = self.call(_aten.reshape.default, (vector, [width]), {}) if len(shape) > 1 else vector
+        flat = self.call(_RESHAPE, (vector, [width]), {}) if len(shape) > 1 else vector
         return self._emit(_LINEAR, (h, weight, self._add_present(flat, bias)), {})
 
     def _past_chunk(self, x: Any, other: Any) -> Any:
@@ -208,13 +211,13 @@ class DependenceGraph:
         if key in self._known:
             return self._known[key]
         node = self.graph.call_function(target, args, kwargs)
-        values = map_aggregate((args, kwargs), example)
-        depends_on = Dependence(0)
-        for used in node.all_input_nodes:
-            depends_on |= dependence(used)
-        if _is_random(target, args, kwargs):
-            depends_on = Dependence.CHUNK
+        values: Any = map_aggregate((args, kwargs), example)
+        if _is_random(target, *values):
+            depends_on = Dependence.CHUNK  # drawn at every step
         else:
+            depends_on = Dependence(0)
+            for used in node.all_input_nodes:
+                depends_on |= dependence(used)
             self._known[key] = node
         node.meta = {
             "example": target(*values[0], **values[1]),
@@ -231,8 +234,10 @@ class DependenceGraph:
         if key not in self._constants:
             name = f"constant_{len(self.tensors)}"
             self.tensors[name] = value.detach().contiguous()
-            self._constants[key] = self.graph.get_attr(name)
-            self._constants[key].meta = {"example": value, "dependence": Dependence(0)}
+            node = self.graph.get_attr(name)
+            # the value itself is kept, so that no other takes its memory and with it its key
+            node.meta = {"example": self.tensors[name], "dependence": Dependence(0), "value": value}
+            self._constants[key] = node
         return self._constants[key]
 
 
@@ -242,11 +247,13 @@ def _nodes(args: Any, kwargs: Any) -> list[fx.Node]:
     return found
 
 
-def _is_random(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a call draws random numbers; attention only does with dropout."""
-    if target is _ATTENTION:
-        return bool(args[4] if len(args) > 4 else kwargs.get("dropout_p", 0.0))
-    return torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
+def _is_random(target: Any, args: Any, kwargs: Any) -> bool:
+    """Whether a call draws random numbers; those that could, such as attention with dropout 0, are tried."""
+    if torch.Tag.nondeterministic_seeded not in getattr(target, "tags", ()):
+        return False
+    first, second = target(*args, **kwargs), target(*args, **kwargs)
+    pairs = zip(first, second, strict=True) if isinstance(first, tuple) else [(first, second)]
+    return not all(torch.equal(a, b) for a, b in pairs)
 
 
 def _key(value: Any) -> Any:

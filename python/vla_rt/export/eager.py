@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from vla_rt import samplers
 from vla_rt._core import Normalizer, PolicySpec
+from vla_rt.export.eager_tokens import EagerTokens
 from vla_rt.export.network import Network
 from vla_rt.export.protocol import AnyPolicy
 
@@ -25,19 +29,21 @@ class EagerPolicy:
     Args:
         policy: The policy that was exported.
         spec: What its package says.
+        folder: Of the package.
     """
 
-    def __init__(self, policy: AnyPolicy, spec: PolicySpec) -> None:
+    def __init__(self, policy: AnyPolicy, spec: PolicySpec, folder: Path) -> None:
         self._network = Network(policy)
         self._spec = spec
         stored = spec.to_dict()
         self._features = stored["observation"]
         self._normalizers = [normalizer_of(feature["normalizer"]) for feature in self._features]
         self._action_normalizer = normalizer_of(stored["action_normalizer"])
-        self._sampler = samplers.from_spec(spec.sampler)
+        self._tokens = EagerTokens(self._network, spec, folder) if spec.tokenizer else None
+        self._sampler = None if spec.tokenizer else samplers.from_spec(spec.sampler)
 
-    def random_inputs(self, seed: int) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
-        """A raw observation whose normalised values are standard normal, and noise (T, D)."""
+    def random_inputs(self, seed: int) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32] | None]:
+        """A raw observation whose normalised values are standard normal, and noise (T, D) if there is any."""
         rng = np.random.default_rng(seed)
         observation: dict[str, NDArray[Any]] = {}
         for feature, normalizer in zip(self._features, self._normalizers, strict=True):
@@ -49,9 +55,13 @@ class EagerPolicy:
             flat = _per_value(values, feature["kind"], normalizer)
             raw = normalizer.denormalize(flat)
             observation[feature["name"]] = _restored(raw, shape, feature["kind"]).astype(np.float32)
+        if self._sampler is None:
+            return observation, None
         return observation, rng.normal(size=(self._spec.horizon, self._spec.action_dim)).astype(np.float32)
 
-    def sample(self, observation: dict[str, NDArray[Any]], noise: NDArray[np.float32]) -> NDArray[np.float64]:
+    def sample(
+        self, observation: dict[str, NDArray[Any]], noise: NDArray[np.float32] | None
+    ) -> NDArray[np.float64]:
         """Normalised actions (T, D)."""
         inputs = []
         for feature, normalizer in zip(self._features, self._normalizers, strict=True):
@@ -61,14 +71,21 @@ class EagerPolicy:
                 raw = _restored(flat, raw.shape, feature["kind"]).astype(np.float32)
             inputs.append(torch.from_numpy(raw)[None])
         with torch.inference_mode():
-
-            def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:
-                answer = self._network(torch.from_numpy(x), torch.full((1,), float(t)), *inputs)
-                result: NDArray[np.float32] = answer.numpy()
-                return result
-
-            x = self._sampler.sample(denoiser, noise[None])[0]
+            if self._tokens is not None:
+                x: NDArray[Any] = self._tokens.sample(tuple(inputs))
+            else:
+                assert self._sampler is not None
+                assert noise is not None
+                x = self._sampler.sample(self._denoiser(inputs), noise[None])[0]
         return self.normalized(self._action_normalizer.denormalize(x))
+
+    def _denoiser(self, inputs: list[Tensor]) -> Callable[[NDArray[np.float32], float], NDArray[np.float32]]:
+        def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:
+            answer = self._network(torch.from_numpy(x), torch.full((1,), float(t)), *inputs)
+            result: NDArray[np.float32] = answer.numpy()
+            return result
+
+        return denoiser
 
     def normalized(self, actions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Raw actions (T, D) in normalised units."""

@@ -47,24 +47,31 @@ class Inputs:
 
 
 class Network(nn.Module):
-    """``network(x, t, *caches, *observation)`` of a policy, in evaluation mode on the CPU.
+    """``network(x, t, *caches, *observation)`` of a policy in evaluation mode, in float32.
 
     The policy itself stays as it is.
+
+    Args:
+        policy: Copied.
+        device: Where the copy lives.
+
+    Attributes:
+        cache_shapes: Of the caches, without batch dimension.
     """
 
-    def __init__(self, policy: AnyPolicy) -> None:
+    def __init__(self, policy: AnyPolicy, device: str = "cpu") -> None:
         super().__init__()
-        module: Any = copy.deepcopy(policy)
-        module = module.cpu().eval()
+        module: Any = copy.deepcopy(policy, _shared(policy))
+        module = module.to(device).eval()
         for parameter in module.parameters():
             parameter.requires_grad_(False)
             if parameter.is_floating_point():
                 parameter.data = parameter.data.float()
         self.policy = module
-        self.num_caches = len(policy.cache_shapes()) if is_over_tokens(policy) else 0
+        self.cache_shapes = policy.cache_shapes() if is_over_tokens(policy) else ()
 
     def forward(self, x: Tensor, t: Tensor, *inputs: Tensor) -> Tensor:
-        caches, observation = inputs[: self.num_caches], inputs[self.num_caches :]
+        caches, observation = inputs[: len(self.cache_shapes)], inputs[len(self.cache_shapes) :]
         result: Tensor
         if is_over_tokens(self.policy):
             token, position = x.reshape(1).to(torch.int64), t.to(torch.int64)
@@ -76,25 +83,34 @@ class Network(nn.Module):
         return result
 
 
+def _shared(policy: Any) -> dict[int, Any]:
+    """Memo for `deepcopy`: objects of the core, such as tokenizers, never change and cannot be copied."""
+    values = [value for module in policy.modules() for value in vars(module).values()]
+    return {id(value): value for value in values if type(value).__module__.startswith("vla_rt._core")}
+
+
 def is_over_tokens(policy: AnyPolicy) -> TypeGuard[TokenPolicy]:
     """Whether the policy answers logits of a next token rather than a chunk."""
     return hasattr(policy, "next_logits")
 
 
-def example_inputs(policy: AnyPolicy, features: Sequence[Feature], seed: int = 0) -> Inputs:
+def example_inputs(
+    policy: AnyPolicy, features: Sequence[Feature], seed: int = 0, device: str = "cpu"
+) -> Inputs:
     """Standard normal numbers, zeros for whole numbers."""
     generator = torch.Generator().manual_seed(seed)
     observation = []
     for _, shape, dtype in features:
         if dtype == "float32":
-            observation.append(torch.randn((1, *shape), generator=generator))
+            observation.append(torch.randn((1, *shape), generator=generator).to(device))
         else:
-            observation.append(torch.zeros((1, *shape), dtype=_DTYPES[dtype]))
+            observation.append(torch.zeros((1, *shape), dtype=_DTYPES[dtype], device=device))
     if is_over_tokens(policy):
-        caches = tuple(torch.zeros((1, *shape)) for shape in policy.cache_shapes())
-        return Inputs(torch.zeros((1, 1)), torch.zeros(1), caches, tuple(observation))
+        caches = tuple(torch.zeros((1, *shape), device=device) for shape in policy.cache_shapes())
+        token, position = torch.zeros((1, 1), device=device), torch.zeros(1, device=device)
+        return Inputs(token, position, caches, tuple(observation))
     x = torch.randn((1, policy.config.horizon, policy.config.action_dim), generator=generator)
-    return Inputs(x, torch.full((1,), 0.5), (), tuple(observation))
+    return Inputs(x.to(device), torch.full((1,), 0.5, device=device), (), tuple(observation))
 
 
 @dataclass(frozen=True)

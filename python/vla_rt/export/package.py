@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from vla_rt._core import Normalizer, Policy
 from vla_rt.errors import ConfigError, FormatError, ModelError, error
 from vla_rt.export.protocol import AnyPolicy, Feature
 
-#: Backends that a policy can be exported to.
-BACKENDS = ("native", "torchscript")
+#: Backends that a policy can be exported to; the first ones unasked, where this build has them.
+BACKENDS = ("native", "torchscript", "aotinductor")
+_UNASKED = ("native", "torchscript")
 #: Largest difference from the eager policy, in normalised units relative to the largest normalised action.
 TOLERANCE = 1e-4
 _CHECKED_SAMPLES = 4
@@ -35,14 +36,16 @@ def export_policy(
     action_space: Any = None,
     period_s: float | None = None,
     observation_spec: Sequence[Feature] | None = None,
+    device: str = "cpu",
 ) -> Path:
     """Writes `policy` as a policy package, compares it with the eager policy, and only then puts it in place.
 
     Args:
         policy: A module that fulfils `ExportablePolicy`; it is not changed.
         path: Folder to write. An existing package there is replaced, anything else is not touched.
-        backends: Which networks to write: `native`, `torchscript`. None means every one that this build has
-            and that has all operators of the policy.
+        backends: Which networks to write: `native`, `torchscript`, `aotinductor`. None means every one that
+            this build has and that has all operators of the policy, apart from `aotinductor`: machine code
+            for this processor, which takes a C++ compiler and about a minute, is written only when named.
         precision: `float32`.
         normalizer: That of the action, or a mapping of feature names and "action"; None takes
             `policy.normalizers`.
@@ -50,6 +53,7 @@ def export_policy(
             where there is one and otherwise leaves it unsaid.
         period_s: Time between two rows [s]; None takes `policy.config.period_s`.
         observation_spec: (name, shape, dtype) of the inputs in order; None takes `policy.config.observation`.
+        device: Where the networks are to run: `cpu`, or `cuda` (`cuda:1`, ...), which must then be here.
 
     Returns:
         `path`.
@@ -57,27 +61,32 @@ def export_policy(
     Raises:
         ConfigError: The policy lacks a part of the protocol, something does not fit, or `path` holds
             something that is no package.
-        ModelError: A backend is not available or lacks an operator of the policy, the policy cannot be
-            traced, or the package answers differently.
+        ModelError: A backend or the device is not available, a backend lacks an operator of the policy, the
+            policy cannot be captured, or the package answers differently.
     """
     target = Path(path)
     _require_replaceable(target)
     _require_parts(policy, "policy", ("config", "normalizers", "sampler_spec", *_network_parts(policy)))
     config_parts = ("horizon", "action_dim", "period_s", "execution_horizon", "observation")
     _require_parts(policy.config, "policy.config", config_parts)
-    names = _backend_names(backends)
+    _require_device(device)
+    names = _backend_names(backends, device)
     if precision != "float32":
         raise error(ModelError, "precision", precision, "must be float32 with the backends of this build")
     spec = _spec(policy, normalizer, action_space, period_s, observation_spec)
     spec["precision"] = precision
+    spec["device"] = device
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as cause:
         raise error(ConfigError, "path", target, f"cannot be written ({cause.strerror})") from cause
     try:
-        names, notes = _save_networks(policy, draft, names, optional=backends is None)
+        names, notes = _save_networks(policy, draft, names, device, optional=backends is None)
         spec["backends"] = list(names)
+        if spec["tokenizer"] is not None and spec["tokenizer"].get("type") == "fast":
+            _require_parts(policy, "policy", ("tokenizer",))
+            cast(Any, policy).tokenizer.save(draft)
         spec["files"] = {file.name: _file_spec(file) for file in sorted(draft.iterdir())}
         _write(draft, spec)
         spec["checks"] = notes | _verify(policy, draft, names)
@@ -97,9 +106,10 @@ def _file_spec(file: Path) -> dict[str, Any]:
     return {"bytes": file.stat().st_size, "crc32": f"{crc32:08x}"}
 
 
-def _backend_names(backends: Sequence[str] | str | None) -> tuple[str, ...]:
+def _backend_names(backends: Sequence[str] | str | None, device: str) -> tuple[str, ...]:
     if backends is None:
-        names = tuple(name for name in BACKENDS if name in _backends.available())
+        here = [name for name in _backends.available() if device == "cpu" or name != "native"]
+        names = tuple(name for name in _UNASKED if name in here)
         if not names:
             raise ModelError(_backends.torch_problem() or "this build has no backend to export to")
         return names
@@ -109,6 +119,8 @@ def _backend_names(backends: Sequence[str] | str | None) -> tuple[str, ...]:
     for name in names:
         if name not in BACKENDS:
             raise error(ModelError, "backend", name, f"this build exports to {', '.join(BACKENDS)}")
+        if name == "native" and device != "cpu":
+            raise error(ModelError, "backend", name, f"runs on the cpu alone, not on {device}")
         _backends.open_backend(name)
     return names
 
@@ -151,6 +163,7 @@ def _spec(
         "action_normalizer": _core.normalizer_dict(normalizers.get("action", identity)),
         "action_space": None if action_space is None else _core.action_space_dict(action_space),
         "sampler": policy.sampler_spec(),
+        "tokenizer": policy.tokenizer_spec() if hasattr(policy, "tokenizer_spec") else None,
         "files": {},
         "checks": {},
     }
@@ -169,25 +182,25 @@ def _feature_kind(name: str, shape: tuple[int, ...]) -> str:
 def _network_parts(policy: object) -> tuple[str, ...]:
     """The methods that hold the network, in the form that the policy chose."""
     if hasattr(policy, "next_logits"):
-        return ("next_logits", "cache_shapes")
+        return ("next_logits", "cache_shapes", "tokenizer_spec")
     if hasattr(policy, "denoise") or not (hasattr(policy, "encode") or hasattr(policy, "step")):
         return ("denoise",)
     return ("encode", "step")
 
 
 def _save_networks(
-    policy: AnyPolicy, folder: Path, backends: Sequence[str], optional: bool
+    policy: AnyPolicy, folder: Path, backends: Sequence[str], device: str, optional: bool
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Writes the files of the backends; returns those written and what there is to say about them.
 
     Where a choice is `optional`, the native engine is left out when it lacks an operator; a note names it.
     """
-    from vla_rt.export import native, torchscript
+    from vla_rt.export import convolutions, native, torchscript
     from vla_rt.export.network import Network, capture, example_inputs
     from vla_rt.export.stages import split
 
-    inputs = example_inputs(policy, policy.config.observation)
-    stages = split(capture(Network(policy), inputs))
+    inputs = example_inputs(policy, policy.config.observation, device=device)
+    stages = split(capture(Network(policy, device), inputs))
     notes: dict[str, Any] = {
         "network_operators": stages.network_operators,
         "step_operators": stages.step_operators,
@@ -201,9 +214,33 @@ def _save_networks(
                 raise
             backends = tuple(name for name in backends if name != "native")
             notes["native"] = str(cause)[:256]
+    if "torchscript" in backends or "aotinductor" in backends:
+        stages, forms = convolutions.choose(stages)
+        notes |= forms
     if "torchscript" in backends:
         torchscript.save(stages, folder)
+    if "aotinductor" in backends:
+        from vla_rt.export import aotinductor
+
+        notes |= aotinductor.save(stages, folder)
     return tuple(backends), notes
+
+
+def _require_device(device: str) -> None:
+    import torch
+
+    if re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
+        raise error(ConfigError, "device", device, "must be cpu, cuda, or cuda with a number (cuda:1)")
+    if device == "cpu":
+        return
+    number = int(device.partition(":")[2] or 0)
+    if not torch.cuda.is_available() or number >= torch.cuda.device_count():
+        raise error(
+            ModelError,
+            "device",
+            device,
+            f"is not there: this machine has no such GPU, or its torch {torch.__version__} has no CUDA",
+        )
 
 
 def _write(folder: Path, spec: Mapping[str, Any]) -> None:
@@ -226,11 +263,10 @@ def _verify(policy: AnyPolicy, folder: Path, backends: Sequence[str]) -> dict[st
         "samples": _CHECKED_SAMPLES,
         "tolerance": TOLERANCE,
     }
-    if "torchscript" in backends:
-        checks["torch"] = _core.TORCH_VERSION
+    checks["torch"] = _core.TORCH_VERSION
     from vla_rt.export.eager import EagerPolicy
 
-    eager = EagerPolicy(policy, _core.read_policy_spec(folder))
+    eager = EagerPolicy(policy, _core.read_policy_spec(folder), folder)
     for backend in backends:
         _backends.open_backend(backend)
         package = Policy.load(folder, backend)

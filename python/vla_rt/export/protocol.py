@@ -59,7 +59,7 @@ class ExportablePolicy(Protocol):
         """Normaliser by feature name, and that of "action"; a feature that is missing is left alone."""
 
     def sampler_spec(self) -> dict[str, Any]:
-        """Type (flow_matching, ddpm, ddim, dpm_solver, consistency) and every option of that sampler.
+        """Type (flow_matching, ddpm, ddim, dpm_solver, consistency, direct) and every option of that sampler.
 
         For example `{"type": "flow_matching", "num_steps": 10, "solver": "euler", "noise_at": 0}`; the
         option names are those of the sampler's class in `vla_rt.samplers`.
@@ -68,6 +68,7 @@ class ExportablePolicy(Protocol):
     def denoise(self, x: Tensor, t: Tensor, *observation: Tensor) -> Tensor:
         """The network's answer (B, T, D) at the noisy chunk x (B, T, D) and time t (B,).
 
+        That of a direct policy has the shape of its head (`DirectSampler`).
         `observation` holds the normalised features, each (B, *shape), in the order of `config.observation`.
         """
 
@@ -89,7 +90,13 @@ class TokenPolicy(Protocol):
         """Normaliser by feature name, and that of "action"; a feature that is missing is left alone."""
 
     def sampler_spec(self) -> dict[str, Any]:
-        """Type (autoregressive) and every option of the sampler."""
+        """Type (autoregressive), every option of the sampler, `vocab_size` and `start_token`."""
+
+    def tokenizer_spec(self) -> dict[str, Any]:
+        """Type (uniform, rt1, openvla, quantile, motion, fast) and what that tokenizer's constructor takes.
+
+        With `{"type": "fast", "strict": True}` the policy's `tokenizer`, a `FastTokenizer`, is stored too.
+        """
 
     def cache_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shapes of the caches without batch dimension, with room for every position.

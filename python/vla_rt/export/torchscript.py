@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -64,6 +65,16 @@ def trace(stages: Stages) -> torch.jit.ScriptModule:
     except Exception as error:
         raise ModelError(f"the policy cannot be exported to TorchScript: {error}") from error
     return frozen
+
+
+def calls(stages: Stages) -> dict[str, Callable[[], object]]:
+    """The traced encode and step with their example inputs, to be measured."""
+    module = trace(stages)
+    rows, context = _packed(stages.rows), _packed(stages.context)
+    return {
+        "encode": lambda: module.encode(*stages.observation),
+        "step": lambda: module.step(stages.x, rows, context),
+    }
 
 
 def save(stages: Stages, folder: Path) -> None:
