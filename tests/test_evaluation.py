@@ -10,6 +10,7 @@ import pytest
 import vla_rt as vr
 
 pytest.importorskip("mujoco", reason="the extra `sim` is not installed")
+from vla_rt.metrics import integrated_squared_jerk, path_length, wilson_interval
 from vla_rt.sim import InverseKinematics
 from vla_rt.tasks import EvaluationConfig, ReachExpert, evaluate
 
@@ -35,7 +36,35 @@ def test_the_expert_succeeds_through_executor_and_filter(expert: ReachExpert):
 def test_it_repeats_bit_for_bit(expert: ReachExpert):
     config = EvaluationConfig(duration_s=3.0, seed=4)
     results = [evaluate(lambda o, _: expert.plan(o, 16, 0.05), config).to_dict() for _ in range(2)]
+    latencies = [result.pop("inference_ms") for result in results]
     assert results[0] == results[1]
+    assert all(0 < latency["p50"] <= latency["max"] for latency in latencies)
+
+
+def test_the_motion_is_measured_goal_by_goal(expert: ReachExpert):
+    result = evaluate(lambda o, _: expert.plan(o, 16, 0.05), EvaluationConfig(goals=4, seed=2))
+    assert (result.task.attempted, result.task.outcomes) == (4, [True] * 4)
+    assert result.success_interval == wilson_interval(4, 4)
+    assert result.duration_s == pytest.approx(sum(result.task.times_s), abs=0.02)
+    assert 1.0 <= result.path_ratio < 1.2
+    assert 0.15 < result.path_length_m < 0.8
+    assert -4.0 < result.spectral_arc_length < -1.3
+    assert result.squared_jerk == pytest.approx(
+        integrated_squared_jerk(result.trace.command, 0.001) / result.duration_s
+    )
+    assert result.trace.tool.shape == (round(result.duration_s / 0.005 + 0.49), 3)
+    assert path_length(result.trace.tool) == pytest.approx(4 * result.path_length_m, rel=0.01)
+
+
+def test_wishes_that_break_limits_are_counted(expert: ReachExpert):
+    def jumping(observation: dict[str, np.ndarray], seed: int) -> np.ndarray:
+        rows = np.tile(observation["observation.state"], (16, 1))
+        return rows + (2.0 if seed % 10 == 0 else 0.0)  # one chunk of ten, which is one second
+
+    result = evaluate(jumping, EvaluationConfig(duration_s=6.0, seed=0, blend_s=0.0))
+    assert 30.0 < result.violation_wishes_per_min < 600.0
+    assert result.limit_violations == 0
+    assert result.limited > 0.0
 
 
 class _Still:
@@ -78,7 +107,12 @@ def test_rows_are_for_the_time_of_the_observation():
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"duration_s": 0.0}, "duration_s"), ({"delay_s": -1.0}, "delay_s"), ({"period_s": np.nan}, "period_s")],
+    [
+        ({"duration_s": 0.0}, "duration_s"),
+        ({"goals": 0}, "goals"),
+        ({"delay_s": -1.0}, "delay_s"),
+        ({"period_s": np.nan}, "period_s"),
+    ],
 )
 def test_a_bad_configuration_is_refused(change: dict[str, float], field: str):
     with pytest.raises(vr.ConfigError, match=field):

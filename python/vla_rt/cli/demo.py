@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vla_rt.cli.result import require_writable, write_json
+from vla_rt.cli.result import require_picture, require_writable, write_json
 from vla_rt.demo.preparation import Preparation, PreparationConfig, prepare
 from vla_rt.demo.safe_run import DemoResult, SafeRunConfig, run_policy
-from vla_rt.errors import ConfigError, error, require
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,8 +62,7 @@ def run(arguments: Arguments) -> int:
 
     require_writable(arguments.json)
     require_writable(arguments.plot, "plot")
-    if arguments.plot is not None:
-        _require_picture(arguments.plot)
+    require_picture(arguments.plot)
     preparation_config = PreparationConfig(
         episodes=arguments.episodes,
         steps=arguments.steps,
@@ -141,12 +139,3 @@ def _uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
-
-
-def _require_picture(path: Path) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise error(ConfigError, "plot", "", "needs matplotlib; run: pip install 'vla-rt[viz]'")
-    kinds = (".png", ".pdf", ".svg", "")
-    require(path.suffix.lower() in kinds, "plot", path, "must end in .png, .pdf or .svg")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,20 @@ def require_writable(path: Path | None, name: str = "json") -> None:
     if path is not None:
         require(path.parent.is_dir(), name, path, "its folder does not exist")
         require(is_writable(path), name, path, "cannot be written")
+
+
+def require_picture(path: Path | None, name: str = "plot") -> None:
+    """Refuse a picture that cannot be drawn, before the work that it is to show.
+
+    Raises:
+        ConfigError: matplotlib is not installed, or the ending is none of .png, .pdf and .svg.
+    """
+    if path is None:
+        return
+    if find_spec("matplotlib") is None:
+        raise error(ConfigError, name, "", "needs matplotlib; run: pip install 'vla-rt[viz]'")
+    kinds = (".png", ".pdf", ".svg", "")
+    require(path.suffix.lower() in kinds, name, path, "must end in .png, .pdf or .svg")
 
 
 def write_json(path: Path | None, result: Mapping[str, Any]) -> None:

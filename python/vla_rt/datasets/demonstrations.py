@@ -184,12 +184,17 @@ class Demonstrations:
             require(shapes == wanted, "features", wanted, f"the dataset {root} has {shapes}")
         else:
             dataset = LeRobotDataset.create(root, self.fps, features, robot_type)
-        ends = np.unique(self._last)
-        for begin, end in list(zip(np.r_[0, ends[:-1] + 1], ends + 1, strict=True))[dataset.num_episodes :]:
+        self.append_to(dataset, task, skip=dataset.num_episodes)
+        return dataset
+
+    def append_to(self, dataset: LeRobotDataset, task: str, skip: int = 0) -> None:
+        """Adds every segment but the first ``skip`` to a dataset, as an episode each."""
+        names = ["action", *self.observation_features]
+        ends = np.unique(self._last) + 1
+        for begin, end in list(zip(np.r_[0, ends[:-1]], ends, strict=True))[skip:]:
             for i in range(begin, end):
                 dataset.add_frame({name: self.columns[name][i] for name in names}, task)
             dataset.save_episode()
-        return dataset
 
     def save(self, path: str | Path) -> None:
         """Writes an .npz file of the columns and the arguments."""

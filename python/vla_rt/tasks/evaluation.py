@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,19 @@ from numpy.typing import NDArray
 
 from vla_rt._core import ChunkExecutor, ConstraintEnforcer, JointLimits, ViolationCounter
 from vla_rt.errors import require
+from vla_rt.metrics import (
+    integrated_squared_jerk,
+    latency_summary,
+    path_length,
+    rising_edges,
+    spectral_arc_length,
+    wilson_interval,
+)
 from vla_rt.robots.panda import panda_limits
 from vla_rt.sim.arm import ArmSimulation
 from vla_rt.tasks.reach import ReachConfig, ReachTask, TaskStatistics, reach_observation
 
-__all__ = ["EvaluationConfig", "EvaluationResult", "evaluate"]
+__all__ = ["EvaluationConfig", "EvaluationResult", "EvaluationTrace", "evaluate"]
 
 _Array = NDArray[np.float64]
 #: A chunk (T, D) for an observation and a seed.
@@ -32,7 +42,8 @@ class EvaluationConfig:
     """How the policy is run.
 
     Attributes:
-        duration_s: Simulated time [s].
+        duration_s: Simulated time [s], at most.
+        goals: End as soon as so many goals have been decided; None goes on to the end of the time.
         period_s: Time between the rows of a chunk [s].
         replan_s: Time between two observations [s].
         delay_s: From an observation to its chunk: what inference takes [s].
@@ -43,6 +54,7 @@ class EvaluationConfig:
     """
 
     duration_s: float = 60.0
+    goals: int | None = None
     period_s: float = 0.05
     replan_s: float = 0.1
     delay_s: float = 0.05
@@ -67,8 +79,28 @@ class EvaluationConfig:
                 getattr(self, name),
                 "must be >= 0",
             )
+        require(self.goals is None or self.goals >= 1, "goals", self.goals, "must be >= 1")
         require(self.seed >= 0, "seed", self.seed, "must be >= 0")
         self.task.validate()
+
+
+@dataclass(frozen=True)
+class EvaluationTrace:
+    """What happened, for pictures.
+
+    Attributes:
+        command: Emitted joint positions (n, N) [rad], one per millisecond.
+        tool: Positions of the tool (m, 3) [m], one per ``look_s``.
+        goals: Time [s] and place (3,) [m] of every goal.
+        latency_s: Of every inference [s].
+        look_s: Time between two rows of ``tool`` [s].
+    """
+
+    command: _Array
+    tool: _Array
+    goals: list[tuple[float, _Array]]
+    latency_s: list[float]
+    look_s: float = _LOOK_TICKS * _TICK_S
 
 
 @dataclass(frozen=True)
@@ -77,23 +109,43 @@ class EvaluationResult:
 
     Attributes:
         task: Goals attempted and reached.
+        duration_s: Simulated time [s].
+        success_interval: Wilson's 95 % interval of the success rate.
+        path_length_m: Mean way of the tool per decided goal [m].
+        path_ratio: Mean of that way over the straight distance, of the goals reached.
+        squared_jerk: Of the emitted commands, integrated, per second [rad^2/s^6].
+        spectral_arc_length: Mean over the decided goals, of the tool's speed; see ``vla_rt.metrics``.
+        violation_wishes_per_min: How many times a minute the policy's wish began to need a change.
         tracking_rms: Of the measured joints behind the command [rad].
         limited: Share of the ticks in which a wish was changed.
         starved: Share of the ticks without a plan, those before the first chunk included.
         limit_violations: Of the emitted commands; 0 unless the filter is broken.
         seam: Largest jump of position [rad], velocity [rad/s] and acceleration [rad/s^2] between two chunks.
+        inference_ms: Of the policy's calls, measured: ``p50``, ``p95``, ``p99``, ``max``, ``first``. All else
+            repeats with the seed.
+        trace: Not part of ``to_dict``.
     """
 
     task: TaskStatistics
+    duration_s: float
+    success_interval: tuple[float, float]
+    path_length_m: float
+    path_ratio: float
+    squared_jerk: float
+    spectral_arc_length: float
+    violation_wishes_per_min: float
     tracking_rms: float
     limited: float
     starved: float
     limit_violations: int
     seam: dict[str, float]
+    inference_ms: dict[str, float]
+    trace: EvaluationTrace = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
-        return {**asdict(self), "task": self.task.to_dict()}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "trace"}
+        return {**values, "task": self.task.to_dict(), "success_interval": list(self.success_interval)}
 
 
 def evaluate(
@@ -138,11 +190,16 @@ def evaluate(
         deque()
     )  # tick of the hand-over, time of the observation, chunk
     emitted: _Array = np.empty((ticks, arm.num_joints))
-    squares, limited, starved = 0.0, 0, 0
+    tools: list[_Array] = []
+    latency: list[float] = []
+    limited = np.zeros(ticks, dtype=bool)
+    squares, starved, done = 0.0, 0, 0
     for tick in range(ticks):
         if tick % replan == 0:
             observation = reach_observation(arm.position, task.goal, arm.tool)
+            begin = time.perf_counter()
             chunk = np.asarray(predict(observation, config.seed + tick // replan), dtype=np.float64)
+            latency.append(time.perf_counter() - begin)
             coming.append((tick + delay, tick * _TICK_S, chunk))
         while coming and coming[0][0] <= tick:
             _, seen, chunk = coming.popleft()
@@ -150,26 +207,60 @@ def evaluate(
         wish, velocity, status = executor.at(tick * _TICK_S)
         starved += status.name == "Starved"
         command, report = enforcer.apply(wish, velocity)
-        limited += bool(report.limited)
+        limited[tick] = bool(report.limited)
         emitted[tick] = command
         arm.command(command, enforcer.velocity)
         arm.step(steps)
         behind = arm.position - command
         squares += float(behind @ behind)
+        done = tick + 1
         if tick % _LOOK_TICKS == 0:
+            tools.append(arm.tool.copy())
             task.update(arm.time_s, arm.tool)
+            if task.statistics.attempted == config.goals:
+                break
+    emitted = emitted[:done]
     violations.add(emitted)
+    trace = EvaluationTrace(emitted, np.array(tools), task.shown, latency)
+    length, ratio, smoothness = _of_goals(trace, task.statistics.outcomes)
+    duration = done * _TICK_S
     return EvaluationResult(
-        task.statistics,
-        float(np.sqrt(squares / emitted.size)),
-        limited / ticks,
-        starved / ticks,
-        int(violations.total),
-        {
+        task=task.statistics,
+        duration_s=duration,
+        success_interval=wilson_interval(task.statistics.reached, task.statistics.attempted),
+        path_length_m=length,
+        path_ratio=ratio,
+        squared_jerk=integrated_squared_jerk(emitted, _TICK_S) / duration,
+        spectral_arc_length=smoothness,
+        violation_wishes_per_min=rising_edges(limited[:done]) * 60.0 / duration,
+        tracking_rms=float(np.sqrt(squares / emitted.size)),
+        limited=float(limited[:done].mean()),
+        starved=starved / done,
+        limit_violations=int(violations.total),
+        seam={
             name: max((float(np.max(seam[name])) for seam in executor.seams), default=0.0)
             for name in ("position", "velocity", "acceleration")
         },
+        inference_ms=latency_summary(latency),
+        trace=trace,
     )
+
+
+def _of_goals(trace: EvaluationTrace, outcomes: list[bool]) -> tuple[float, float, float]:
+    """Means: way per decided goal, its ratio to the straight line where reached, smoothness; NaN without."""
+    lengths, ratios, smoothness = [], [], []
+    begins = [time_s for time_s, _ in trace.goals]
+    for k, reached in enumerate(outcomes):
+        begin, end = (round((at - begins[0]) / trace.look_s) for at in (begins[k], begins[k + 1]))
+        way = trace.tool[begin : end + 1]
+        lengths.append(path_length(way))
+        speed = np.linalg.norm(np.diff(way, axis=0), axis=1) / trace.look_s
+        smoothness.append(spectral_arc_length(speed, trace.look_s) if len(speed) else math.nan)
+        if reached:
+            ratios.append(lengths[-1] / max(1e-9, float(np.linalg.norm(trace.goals[k][1] - way[0]))))
+    found = [[v for v in values if math.isfinite(v)] for values in (lengths, ratios, smoothness)]
+    mean = [float(np.mean(values)) if values else math.nan for values in found]
+    return mean[0], mean[1], mean[2]
 
 
 def _predictor(policy: Any) -> Predict:

@@ -88,11 +88,13 @@ class TaskStatistics:
         attempted: Goals reached or failed.
         reached: Goals reached in time.
         times_s: Time from a goal's appearance until it was reached, dwell included [s], one per goal reached.
+        outcomes: Whether each attempted goal was reached, in order.
     """
 
     attempted: int = 0
     reached: int = 0
     times_s: list[float] = field(default_factory=list)
+    outcomes: list[bool] = field(default_factory=list)
 
     @property
     def success_rate(self) -> float:
@@ -167,6 +169,7 @@ class ReachTask:
         if not reached and time_s - self._since < config.timeout_s:
             return False
         self.statistics.attempted += 1
+        self.statistics.outcomes.append(reached)
         if reached:
             self.statistics.reached += 1
             self.statistics.times_s.append(time_s - self._since)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vla_rt.datasets.demonstrations import Demonstrations
+from vla_rt.datasets.json_files import read_object, write_object
 from vla_rt.errors import require
 from vla_rt.sim.arm import ArmSimulation
 from vla_rt.sim.inverse_kinematics import InverseKinematics
 from vla_rt.tasks.reach import ReachConfig, ReachTask, TaskStatistics, reach_observation
 from vla_rt.tasks.reach_expert import ReachExpert, ReachExpertConfig
 
-__all__ = ["RecordingConfig", "record_demonstrations"]
+if TYPE_CHECKING:
+    from vla_rt.datasets import LeRobotDataset
+
+__all__ = ["RecordingConfig", "record_dataset", "record_demonstrations"]
 
 _Array = NDArray[np.float64]
 _NOISE_CORRELATION_S = 0.2
@@ -89,22 +95,85 @@ def record_demonstrations(
     config = config if config is not None else RecordingConfig()
     config.validate()
     recorder = _Recorder(config)
-    episodes: Iterable[int] = range(config.episodes)
-    show = sys.stderr.isatty() if progress is None else progress
-    for episode in _with_progress(episodes, config.episodes) if show else episodes:
+    for episode in _with_progress(range(config.episodes), progress):
         recorder.record(episode)
-    columns = {name: np.array(values) for name, values in recorder.columns.items()}
-    segment = columns.pop("segment")
-    demonstrations = Demonstrations(columns, config.fps, config.horizon, segment, ends_at_rest=True)
-    return demonstrations, recorder.statistics
+    return recorder.take(), recorder.statistics
 
 
-def _with_progress(episodes: Iterable[int], total: int) -> Iterable[int]:
-    try:
-        from tqdm import tqdm
-    except ImportError:
+def record_dataset(
+    root: str | Path,
+    config: RecordingConfig | None = None,
+    task: str = "bring the tool to the goal",
+    progress: bool | None = None,
+) -> tuple[LeRobotDataset, TaskStatistics]:
+    """As `record_demonstrations`, into a LeRobot dataset on disk with one of its episodes per goal.
+
+    What is there already is continued: killed and called again, it ends with the same frames. More
+    ``episodes`` than before make a recording longer.
+
+    Args:
+        root: Folder of the dataset.
+        config: What to record; ``episodes`` are the expert's, of ``goals_per_episode`` each.
+        task: What the robot was told.
+        progress: As of `record_demonstrations`.
+
+    Returns:
+        The dataset, and how the expert did in this call.
+
+    Raises:
+        ConfigError: As of `record_demonstrations`, or the dataset was recorded with other settings.
+        ImportError: pyarrow is not installed.
+    """
+    config = config if config is not None else RecordingConfig()
+    config.validate()
+    notes, settings = Path(root) / "meta" / "recording.json", _settings(config, task)
+    recorder = _Recorder(config)
+    done = 0
+    dataset: LeRobotDataset | None = None
+    if (Path(root) / "meta" / "info.json").exists():
+        from vla_rt.datasets import LeRobotDataset
+
+        dataset = LeRobotDataset(root)
+        require(notes.exists(), "root", root, "holds a dataset that was not recorded by this")
+        for name, value in read_object(notes).items():
+            require(
+                settings.get(name) == value,
+                name,
+                settings.get(name),
+                f"the dataset was recorded with {value}",
+            )
+        done = dataset.num_episodes
+    begin, skip = divmod(done, config.goals_per_episode)
+    for episode in _with_progress(range(begin, config.episodes), progress):
+        recorder.record(episode)
+        demonstrations = recorder.take()
+        if dataset is None:
+            notes.parent.mkdir(parents=True, exist_ok=True)
+            write_object(notes, settings)
+            dataset = demonstrations.to_lerobot(root, task, robot_type="simulated arm")
+        else:
+            demonstrations.append_to(dataset, task, skip)
+        skip = 0
+    assert dataset is not None
+    return dataset, recorder.statistics
+
+
+def _settings(config: RecordingConfig, task: str) -> dict[str, Any]:
+    """What shapes the frames, as JSON holds it."""
+    settings = {**asdict(config), "model_path": str(config.model_path or ""), "task_text": task}
+    for name in ("episodes", "horizon"):
+        del settings[name]
+    plain: dict[str, Any] = json.loads(json.dumps(settings))
+    return plain
+
+
+def _with_progress(episodes: range, progress: bool | None) -> Iterable[int]:
+    show = sys.stderr.isatty() if progress is None else progress
+    if not show or find_spec("tqdm") is None:
         return episodes
-    bar: Iterable[int] = tqdm(episodes, total=total, desc="recording", unit="episode", dynamic_ncols=True)
+    from tqdm import tqdm
+
+    bar: Iterable[int] = tqdm(episodes, desc="recording", unit="episode", dynamic_ncols=True)
     return bar
 
 
@@ -124,18 +193,15 @@ class _Recorder:
             f"one update must last a whole number of physics steps of {self._arm.timestep_s} s",
         )
         self.statistics = TaskStatistics()
-        self.columns: dict[str, list[Any]] = {
-            name: []
-            for name in (
-                "observation.state",
-                "observation.environment_state",
-                "action",
-                "episode_index",
-                "frame_index",
-                "timestamp",
-                "segment",
-            )
-        }
+        self._rows: list[dict[str, Any]] = []
+
+    def take(self) -> Demonstrations:
+        """What was recorded since the last call."""
+        columns = {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
+        columns["episode_index"] -= columns["episode_index"][0]
+        segment = columns.pop("segment")
+        self._rows = []
+        return Demonstrations(columns, self._config.fps, self._config.horizon, segment, ends_at_rest=True)
 
     def record(self, episode: int) -> None:
         config, arm, expert = self._config, self._arm, self._expert
@@ -172,6 +238,7 @@ class _Recorder:
         self.statistics.attempted += task.statistics.attempted
         self.statistics.reached += task.statistics.reached
         self.statistics.times_s += task.statistics.times_s
+        self.statistics.outcomes += task.statistics.outcomes
 
     def _start(self, random: np.random.Generator) -> _Array:
         arm, config = self._arm, self._config
@@ -194,5 +261,4 @@ class _Recorder:
             "timestamp": frame / self._config.fps,
             "segment": task.statistics.attempted,
         }
-        for name, value in row.items():
-            self.columns[name].append(value)
+        self._rows.append(row)
