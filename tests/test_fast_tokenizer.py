@@ -1,6 +1,8 @@
 """FastTokenizer against the public recipe: scipy's DCT, numpy's rounding and the `tokenizers` library."""
 
+import copy
 import json
+import pickle
 import threading
 
 import numpy as np
@@ -430,3 +432,11 @@ def test_two_threads_may_share_one(fitted):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_fast_travels_to_other_processes(fitted):
+    tokenizer = FastTokenizer(fitted[0].tokenizer_json(), 7.5, fitted[0].min_token, horizon=16, action_dim=7)
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(tokenizer)))
+    chunk = smooth_chunks(1, 16, 7, 3)[0]
+    assert twin.encode(chunk) == tokenizer.encode(chunk)
+    assert np.array_equal(twin.decode(twin.encode(chunk)), tokenizer.decode(tokenizer.encode(chunk)))

@@ -1,5 +1,8 @@
 """Binning and motion tokenizers: against numpy, half-bin bounds, and everything they refuse."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -305,3 +308,22 @@ def test_bad_parameters_are_named(make, name):
     with pytest.raises(vr.ConfigError) as error:
         make()
     assert error.value.name == name
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        UniformTokenizer([-1, 0], [1, 3], 17),
+        RT1Tokenizer([-1.0], [1.0], 64, one_hot=2),
+        OpenVLATokenizer(100, 30),
+        QuantileTokenizer([[0, 1, 1, 4], [-1, 0, 2, 3]]),
+        MotionTokenizer(),
+    ],
+    ids=lambda t: type(t).__name__,
+)
+def test_tokenizers_travel_to_other_processes(tokenizer):
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(tokenizer)))
+    actions = np.random.default_rng(3).normal(size=(50, getattr(tokenizer, "action_dim", 7)))
+    tokens = tokenizer.encode(actions)
+    assert np.array_equal(twin.encode(actions), tokens)
+    assert np.array_equal(twin.decode(tokens), tokenizer.decode(tokens))

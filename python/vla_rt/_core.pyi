@@ -492,6 +492,9 @@ class UniformTokenizer(Tokenizer):
     """
     Equal bins between two bounds; decoded to the middle of the bin, so that the error is at most half a bin.
     """
+    def __getstate__(
+        self,
+    ) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], int]: ...
     def __init__(
         self,
         low: numpy.typing.ArrayLike,
@@ -505,6 +508,7 @@ class UniformTokenizer(Tokenizer):
 
         Raises ConfigError unless low < high, all finite.
         """
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None: ...
     @property
     def high(self) -> numpy.typing.NDArray[numpy.float64]:
         """
@@ -522,6 +526,9 @@ class RT1Tokenizer(Tokenizer):
     """
     RT-1's tokens: (clip(x) - low)/(high - low)*(vocab_size - 1), truncated; decoded to that point of the range.
     """
+    def __getstate__(
+        self,
+    ) -> tuple[numpy.typing.NDArray[numpy.float64], numpy.typing.NDArray[numpy.float64], int, int]: ...
     def __init__(
         self,
         low: numpy.typing.ArrayLike,
@@ -537,6 +544,7 @@ class RT1Tokenizer(Tokenizer):
 
         Raises ConfigError unless low < high, all finite.
         """
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None: ...
     @property
     def high(self) -> numpy.typing.NDArray[numpy.float64]:
         """
@@ -558,6 +566,7 @@ class OpenVLATokenizer(Tokenizer):
 
     token = vocab_size - digitize(clip(x), linspace(-1, 1, num_bins)); x = 1 takes the last bin's centre.
     """
+    def __getstate__(self) -> tuple[int, int]: ...
     def __init__(
         self,
         vocab_size: typing.SupportsInt | typing.SupportsIndex = 32000,
@@ -566,6 +575,7 @@ class OpenVLATokenizer(Tokenizer):
         """
         Raises ConfigError unless 2 <= num_bins <= vocab_size.
         """
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None: ...
     @property
     def centers(self) -> numpy.typing.NDArray[numpy.float64]:
         """
@@ -592,10 +602,12 @@ class QuantileTokenizer(Tokenizer):
         """
         Edges at the quantiles 0, 1/num_bins, ..., 1 of each dimension of actions (..., D), as numpy.quantile.
         """
+    def __getstate__(self) -> tuple[numpy.typing.NDArray[numpy.float64], int]: ...
     def __init__(self, edges: numpy.typing.ArrayLike) -> None:
         """
         Edges (D, num_bins + 1), not descending along a row.
         """
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None: ...
     @property
     def edges(self) -> numpy.typing.NDArray[numpy.float64]:
         """
@@ -611,7 +623,9 @@ class MotionTokenizer:
     Tokens 0..127 are steps along one axis (+-0.5 to 50 mm, log-spaced; 126 and 127: none), 128..191 turns about one
     axis (+-2 to 100 mrad; 188..191: none), 192..255 gripper levels (254 open = 0, 255 closed = 1).
     """
+    def __getstate__(self) -> tuple[()]: ...
     def __init__(self) -> None: ...
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None: ...
     def decode(
         self, tokens: numpy.typing.ArrayLike, gripper: numpy.typing.ArrayLike = 0.0
     ) -> numpy.typing.NDArray[numpy.float64]:
@@ -662,6 +676,7 @@ class FastTokenizer:
         """
         round(scale*DCT) of a chunk (T, D), flattened: (T*D,) int32.
         """
+    def __getstate__(self) -> tuple[str, float, int, int, int | None, int | None]: ...
     def __init__(
         self,
         tokenizer_json: str,
@@ -674,6 +689,7 @@ class FastTokenizer:
         """
         From the text of a tokenizer.json and the fields of processor_config.json. Raises FormatError, ConfigError.
         """
+    def __setstate__(self, arg0: tuple[typing.Any, ...]) -> None: ...
     def coefficients(
         self,
         tokens: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
@@ -734,6 +750,11 @@ class FastTokenizer:
         """
     @property
     def min_token(self) -> int: ...
+    @property
+    def num_ids(self) -> int:
+        """
+        Ids are below this; some may be unused.
+        """
     @property
     def scale(self) -> float: ...
     @property

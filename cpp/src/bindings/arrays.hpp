@@ -126,13 +126,25 @@ inline void require_last(const pybind11::array& a, const std::string& name,
   if (!good) throw ConfigError(name, "shape " + shape_text(a), "must have shape " + text + ")");
 }
 
+/// Runs `work` without the GIL when it handles so many elements that it takes more than a few microseconds;
+/// `count` is their number, times the nanoseconds that one takes.
+template <typename Work>
+void without_gil(pybind11::ssize_t count, const Work& work) {
+  if (count < 1024) return work();
+  const pybind11::gil_scoped_release release;
+  work();
+}
+
 /// Throws ConfigError naming the first element that is NaN or infinite.
 template <typename T>
 void require_finite(const Array<T>& a, const std::string& name) {
   const std::span<const T> values = elements(a);
-  for (std::size_t i = 0; i < values.size(); ++i)
-    if (!std::isfinite(values[i]))
-      throw ConfigError(element_name(name, a, i), number(static_cast<double>(values[i])), "must be finite");
+  std::size_t i = 0;
+  without_gil(a.size(), [&] {
+    while (i < values.size() && std::isfinite(values[i])) ++i;
+  });
+  if (i < values.size())
+    throw ConfigError(element_name(name, a, i), number(static_cast<double>(values[i])), "must be finite");
 }
 
 /// A one-dimensional argument as a vector.
@@ -153,14 +165,6 @@ Array<T> array_of(std::span<const T> values) {
 template <std::size_t N>
 Array<double> first_joints(const std::array<double, N>& values, int num_joints) {
   return array_of<double>({values.data(), static_cast<std::size_t>(num_joints)});
-}
-
-/// Runs `work` without the GIL when it handles `count` elements that take more than a few microseconds.
-template <typename Work>
-void without_gil(pybind11::ssize_t count, const Work& work) {
-  if (count < 1024) return work();
-  const pybind11::gil_scoped_release release;
-  work();
 }
 
 }  // namespace vla_rt::bindings

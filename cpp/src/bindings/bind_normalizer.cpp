@@ -70,7 +70,7 @@ Array<double> apply(const Normalizer& normalizer, const ArrayLike& values, const
   Array<double> out = empty_like<double>(in);
   const auto from = elements(in);
   const auto to = mutable_elements(out);
-  without_gil(in.size(),
+  without_gil(in.size() * 4,
               [&] { kForward ? normalizer.normalize(from, to) : normalizer.denormalize(from, to); });
   return out;
 }

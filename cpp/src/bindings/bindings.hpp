@@ -6,8 +6,12 @@ namespace vla_rt::bindings {
 // One per room, in bind_<room>.cpp.
 void bind_core(pybind11::module_& m);
 void bind_action_space(pybind11::module_& m);
-void bind_normalizer(pybind11::module_& m);  // part of action_space
+void bind_normalizer(pybind11::module_& m);           // part of action_space
+void bind_discrete_spaces(pybind11::module_& m);      // part of action_space
+void bind_end_effector_spaces(pybind11::module_& m);  // part of action_space
 void bind_tokenization(pybind11::module_& m);
+void bind_motion_tokenizer(pybind11::module_& m);  // part of bind_tokenization
+void bind_fast_tokenizer(pybind11::module_& m);    // part of bind_tokenization
 void bind_inference(pybind11::module_& m);
 void bind_sampling(pybind11::module_& m);
 void bind_diffusion_samplers(pybind11::module_& m);      // part of bind_sampling

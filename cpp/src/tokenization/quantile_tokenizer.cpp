@@ -58,7 +58,10 @@ QuantileTokenizer QuantileTokenizer::fit(std::span<const double> actions, int ac
     for (std::size_t r = 0; r < n; ++r) column[r] = actions[r * dim + d];
     std::sort(column.begin(), column.end());
     for (std::int64_t i = 0; i <= num_bins; ++i) {
-      const double at = static_cast<double>(i) / static_cast<double>(num_bins) * static_cast<double>(n - 1);
+      // numpy.linspace's quantile, so that numpy.quantile of it is the same to the last bit.
+      const double quantile =
+          i == num_bins ? 1.0 : static_cast<double>(i) * (1.0 / static_cast<double>(num_bins));
+      const double at = quantile * static_cast<double>(n - 1);
       const auto below = std::min(static_cast<std::size_t>(at), n - 1);
       const std::size_t above = std::min(below + 1, n - 1);
       edges.push_back(between(column[below], column[above], at - static_cast<double>(below)));
