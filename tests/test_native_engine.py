@@ -22,6 +22,8 @@ from native_networks import opened, stages_of, step_error
 from test_hostile_packages import WEIRD, places
 from vla_rt import _core
 from vla_rt.export import native
+from vla_rt.export.network import Inputs, Network, capture
+from vla_rt.export.stages import split
 
 
 class FilmBlock(nn.Module):
@@ -258,3 +260,57 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / native.WEIGHTS_FILE).unlink()
     with pytest.raises(vr.FormatError, match=r"model\.safetensors"):
         run(tmp_path)
+
+
+class TokenDecoder(nn.Module):
+    """One layer that attends to the tokens before, kept in caches, and to the observation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(12, 16), nn.Embedding(6, 16)
+        self.queries, self.keys, self.values = (nn.Linear(16, 16) for _ in range(3))
+        self.memory = nn.Linear(5, 32)
+        self.norm, self.outputs = nn.LayerNorm(16), nn.Linear(16, 12)
+
+    def cache_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((2, 6, 8), (2, 6, 8))
+
+    def next_logits(
+        self, token: Tensor, position: Tensor, caches: tuple[Tensor, ...], observation: Tensor
+    ) -> Tensor:
+        def heads(x: Tensor) -> Tensor:
+            return x.view(1, -1, 2, 8).transpose(1, 2)
+
+        h = self.words(token) + self.places(position)
+        keys, values = caches
+        keys.index_copy_(2, position, heads(self.keys(h)))
+        values.index_copy_(2, position, heads(self.values(h)))
+        seen = torch.arange(6) <= position
+        h = h + F.scaled_dot_product_attention(
+            heads(self.queries(h)), keys, values, attn_mask=seen[None]
+        ).flatten(1)
+        memory, told = self.memory(observation).chunk(2, dim=-1)
+        h = self.norm(h + F.scaled_dot_product_attention(heads(h), heads(memory), heads(told)).flatten(1))
+        logits: Tensor = self.outputs(h)
+        return logits
+
+
+def test_tokens_with_caches(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    policy, observation = TokenDecoder(), torch.randn(1, 4, 5)
+    caches = tuple(torch.zeros(1, *shape) for shape in policy.cache_shapes())
+    inputs = Inputs(torch.zeros(1, 1), torch.zeros(1), caches, (observation,))
+    engine = opened(split(capture(Network(policy), inputs)), tmp_path, (12,))
+    engine.prepare([float(k) for k in range(6)])
+    for _ in range(2):  # a second chunk starts with empty caches
+        engine.encode([observation[0].numpy()])
+        caches = tuple(torch.zeros(1, *shape) for shape in policy.cache_shapes())
+        token = 0
+        for k in range(6):
+            with torch.no_grad():
+                expected = policy.next_logits(torch.tensor([token]), torch.tensor([k]), caches, observation)[
+                    0
+                ]
+            actual = engine.step(np.array([float(token)]), k)
+            assert np.abs(actual - expected.numpy()).max() <= 1e-5 * float(expected.abs().max())
+            token = int(expected.argmax())
