@@ -263,7 +263,8 @@ def _verify(policy: AnyPolicy, folder: Path, backends: Sequence[str]) -> dict[st
         "samples": _CHECKED_SAMPLES,
         "tolerance": TOLERANCE,
     }
-    checks["torch"] = _core.TORCH_VERSION
+    if _core.TORCH_VERSION is not None:
+        checks["torch"] = _core.TORCH_VERSION
     from vla_rt.export.eager import EagerPolicy
 
     eager = EagerPolicy(policy, _core.read_policy_spec(folder), folder)
