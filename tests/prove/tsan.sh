@@ -12,7 +12,7 @@ fixed() { if command -v setarch >/dev/null; then setarch "$(uname -m)" -R "$@"; 
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DVLA_RT_SANITIZE=thread \
   -DVLA_RT_BUILD_PYTHON=OFF -DVLA_RT_BUILD_TESTS=ON -DPython_EXECUTABLE="$python" >/dev/null
 targets=$(ninja -C "$build" -t targets all)
-for room in rt execution; do
+for room in rt sampling tokenization execution; do
   grep -q "^test_$room:" <<<"$targets" || continue
   ninja -C "$build" -j "${JOBS:-2}" "test_$room" | tail -n 1
   fixed "$build/tests/cpp/test_$room"
