@@ -2232,6 +2232,8 @@ class ChunkExecutor:
         on_starvation: "hold" the last row at velocity 0, or "decelerate" from the last velocity within `limits`.
         limits: JointLimits of the dims that are not discrete; needed for "decelerate".
         temporal_ensemble_coeff: m of the weights exp(-m i), i = 0 the oldest chunk.
+        rotation_dims: pairs (first dim, format) of dims that are one rotation: "quaternion" (x, y, z, w),
+            "rotation_vector" or "rotation_6d". They move, blend and average as rotations, on the short way.
 
     Raises:
         ConfigError: a value is out of its range.
@@ -2250,6 +2252,7 @@ class ChunkExecutor:
         on_starvation: str = "hold",
         limits: JointLimits | None = None,
         temporal_ensemble_coeff: typing.SupportsFloat | typing.SupportsIndex = 0.01,
+        rotation_dims: typing.Any = (),
     ) -> None: ...
     def at(self, time_s: typing.SupportsFloat | typing.SupportsIndex) -> tuple[typing.Any, ...]:
         """
@@ -2785,6 +2788,7 @@ class ControlConfig:
         spin_s: typing.SupportsFloat | typing.SupportsIndex,
         first_state_timeout_s: typing.SupportsFloat | typing.SupportsIndex,
         trace_s: typing.SupportsFloat | typing.SupportsIndex,
+        rotation_dims: typing.Any = (),
     ) -> None: ...
     def surround(
         self, kinematics: Kinematics | None, workspace: typing.Any, collision: CollisionModel | None

@@ -49,7 +49,7 @@ _OBJECTS = {
     "collision": CollisionModel,
     "gripper": GripperJoint,
 }
-_SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims", "posture")
+_SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims", "rotation_dims", "posture")
 #: Fields whose None switches a check off, with their largest value.
 _MOST = {"watchdog_s": 1e6, "max_following_error": 1e6, "plan_timeout_s": 1e6, "inference_rate_hz": 1e4}
 #: Fields whose None means that the robot or the policy says it, or that a check is off.
@@ -94,6 +94,7 @@ class ControlConfig:
         merge: What "async" does with rows that both chunks have: "crossfade", "replace" or "average".
         merge_weights: Of the old and the new rows, for "average".
         discrete_dims: Dimensions that are switched, not interpolated.
+        rotation_dims: Pairs (first dimension, format) of dimensions that are one rotation; see `ChunkExecutor`.
         on_starvation: When a plan ends before the next chunk: "hold" the last row or "decelerate".
         rtc_max_weight: Largest strength with which "rtc" holds a chunk to the one before; >= 0.
         rtc_schedule: How that falls from the delay to the horizon less `execution_horizon`: "exp", "linear",
@@ -157,6 +158,7 @@ class ControlConfig:
     rtc_jacobian: str = "identity"
     relative_to: str | None = None
     relative_dims: tuple[int, ...] | None = None
+    rotation_dims: tuple[tuple[int, str], ...] = ()
     temporal_ensemble_coeff: float = 0.01
     chunk_period_s: float | None = None
     action_space: ActionSpace | str | None = None
@@ -247,6 +249,7 @@ class ControlConfig:
             spin_s=self.spin_s,
             first_state_timeout_s=self.first_state_timeout_s,
             trace_s=self.trace_s,
+            rotation_dims=self.rotation_dims,
             **off_or,
         )
         has_walls = self.workspace is not None or self.collision is not None

@@ -57,6 +57,25 @@ py::object seconds_or_none(TimeNs time) {
   return py::float_(to_seconds(time));
 }
 
+std::vector<RotationDims> rotations_from(const py::object& pairs) {
+  std::vector<RotationDims> rotations;
+  const auto refuse = [&] {
+    throw ConfigError("rotation_dims", py::repr(pairs).cast<std::string>(),
+                      "must be pairs (first dim, format)");
+  };
+  try {
+    for (const py::handle pair : pairs) {
+      const auto [first, format] = pair.cast<std::pair<int, std::string>>();
+      rotations.push_back({first, rotation_format_from_string(format, "rotation_dims")});
+    }
+  } catch (const py::cast_error&) {
+    refuse();
+  } catch (const py::error_already_set&) {
+    refuse();
+  }
+  return rotations;
+}
+
 /// The executor and the chunk it is pushed with.
 class PythonChunkExecutor {
  public:
@@ -190,8 +209,9 @@ ChunkExecutorConfig chunk_executor_config(int action_dim, double period_s, const
                                           const ArrayLike& merge_weights, const ArrayLike& discrete_dims,
                                           const std::string& on_starvation,
                                           const std::optional<JointLimits>& limits,
-                                          double temporal_ensemble_coeff) {
+                                          double temporal_ensemble_coeff, const py::object& rotation_dims) {
   ChunkExecutorConfig config;
+  config.rotation_dims = rotations_from(rotation_dims);
   config.action_dim = action_dim;
   config.period_s = period_s;
   config.mode = mode_from(mode);
@@ -241,6 +261,8 @@ Args:
     on_starvation: "hold" the last row at velocity 0, or "decelerate" from the last velocity within `limits`.
     limits: JointLimits of the dims that are not discrete; needed for "decelerate".
     temporal_ensemble_coeff: m of the weights exp(-m i), i = 0 the oldest chunk.
+    rotation_dims: pairs (first dim, format) of dims that are one rotation: "quaternion" (x, y, z, w),
+        "rotation_vector" or "rotation_6d". They move, blend and average as rotations, on the short way.
 
 Raises:
     ConfigError: a value is out of its range.)")
@@ -248,17 +270,18 @@ Raises:
                        std::optional<int> execution_horizon, double blend_s, const std::string& interpolation,
                        const std::string& merge, const ArrayLike& merge_weights,
                        const ArrayLike& discrete_dims, const std::string& on_starvation,
-                       const std::optional<JointLimits>& limits, double temporal_ensemble_coeff) {
+                       const std::optional<JointLimits>& limits, double temporal_ensemble_coeff,
+                       const py::object& rotation_dims) {
              return std::make_unique<PythonChunkExecutor>(chunk_executor_config(
                  action_dim, period_s, mode, execution_horizon, blend_s, interpolation, merge, merge_weights,
-                 discrete_dims, on_starvation, limits, temporal_ensemble_coeff));
+                 discrete_dims, on_starvation, limits, temporal_ensemble_coeff, rotation_dims));
            }),
            py::arg("action_dim"), py::arg("period_s"), py::arg("mode") = "receding",
            py::arg("execution_horizon") = py::none(), py::arg("blend_s") = 0.1,
            py::arg("interpolation") = "cubic", py::arg("merge") = "crossfade",
            py::arg("merge_weights") = py::make_tuple(0.3, 0.7), py::arg("discrete_dims") = py::tuple(),
            py::arg("on_starvation") = "hold", py::arg("limits") = py::none(),
-           py::arg("temporal_ensemble_coeff") = 0.01)
+           py::arg("temporal_ensemble_coeff") = 0.01, py::arg("rotation_dims") = py::tuple())
       .def("push", &PythonChunkExecutor::push, py::arg("chunk"), py::arg("start_time_s"),
            R"(Plans with a chunk (T, D) whose row 0 is for `start_time_s`.
 

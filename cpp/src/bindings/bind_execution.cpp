@@ -144,10 +144,11 @@ void bind_config(py::module_& m) {
                        double state_timeout_s, double plan_timeout_s, double max_following_error,
                        double watchdog_s, double inference_rate_hz, double inference_stop_timeout_s,
                        const std::string& realtime, int priority, std::optional<int> cpu, bool lock_memory,
-                       double spin_s, double first_state_timeout_s, double trace_s) {
+                       double spin_s, double first_state_timeout_s, double trace_s,
+                       const py::object& rotation_dims) {
              const ChunkExecutorConfig executor = chunk_executor_config(
                  0, chunk_period_s, mode, execution_horizon, blend_s, interpolation, merge, merge_weights,
-                 discrete_dims, on_starvation, std::nullopt, temporal_ensemble_coeff);
+                 discrete_dims, on_starvation, std::nullopt, temporal_ensemble_coeff, rotation_dims);
              return make_config(period_s, executor, cartesian, limits, path_preserving, smoothing_s,
                                 state_timeout_s, plan_timeout_s, max_following_error, watchdog_s,
                                 inference_rate_hz, inference_stop_timeout_s, realtime, priority, cpu,
@@ -161,7 +162,8 @@ void bind_config(py::module_& m) {
            py::arg("plan_timeout_s"), py::arg("max_following_error"), py::arg("watchdog_s"),
            py::arg("inference_rate_hz"), py::arg("inference_stop_timeout_s"), py::arg("realtime"),
            py::arg("priority"), py::arg("cpu"), py::arg("lock_memory"), py::arg("spin_s"),
-           py::arg("first_state_timeout_s"), py::arg("trace_s"))
+           py::arg("first_state_timeout_s"), py::arg("trace_s"),
+           py::arg("rotation_dims") = py::tuple())
       .def(
           "surround",
           [](ControlConfig& c, const std::optional<Kinematics>& kinematics, const py::object& workspace,

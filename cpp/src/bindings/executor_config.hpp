@@ -15,6 +15,7 @@ ChunkExecutorConfig chunk_executor_config(int action_dim, double period_s, const
                                           const ArrayLike& merge_weights, const ArrayLike& discrete_dims,
                                           const std::string& on_starvation,
                                           const std::optional<JointLimits>& limits,
-                                          double temporal_ensemble_coeff);
+                                          double temporal_ensemble_coeff,
+                                          const pybind11::object& rotation_dims);
 
 }  // namespace vla_rt::bindings

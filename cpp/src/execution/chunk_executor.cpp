@@ -9,6 +9,7 @@
 #include "execution/counter.hpp"
 #include "execution/plan.hpp"
 #include "execution/planner.hpp"
+#include "execution/rotation_map.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/rt/triple_buffer.hpp"
 
@@ -20,6 +21,7 @@ using execution::Fade;
 using execution::Motion;
 using execution::Plan;
 using execution::Planner;
+using execution::RotationMap;
 using execution::Segment;
 
 namespace {
@@ -47,40 +49,55 @@ const char* to_string(PushResult result) noexcept {
 
 struct ChunkExecutor::Impl {
   const ChunkExecutorConfig config;
-  const int D;
+  const RotationMap rotations;
+  const ChunkExecutorConfig inner;  // what the plan works with
+  const int D;                      // of the plan
   TripleBuffer<Plan> plans;
   std::atomic<TimeNs> now{kNever}, plan_end{kNever}, due{kNever};
 
   // The pusher's.
   mutable std::mutex mutex;  // one push at a time, and the seams
   Planner planner;
+  std::unique_ptr<ActionChunk> inner_chunk;  // with rotations
   const Plan* published = nullptr;  // the newest plan: in the buffer's middle or front, so written by nobody
 
   // The reader's.
-  alignas(64) Motion last;     // its last answer
+  alignas(64) Motion last;  // its last answer
+  JointArray given_out{};
+  bool given = false;
   std::uint64_t sequence = 0;  // of the chunk that gave it
   bool moving = false;         // that answer is where the robot was told to be
   bool has_origin = false;     // so is the answer before the first chunk
   Fade correction;             // what the plan in hand differs by from the motion that was given out
   Counter queries, late_queries, starved_queries, starved_ns, overtaken;
 
-  explicit Impl(const ChunkExecutorConfig& c) : config(validated(c)), D(c.action_dim), planner(config) {
-    plans.for_each_slot([&](Plan& plan) { plan.prepare(config); });
+  explicit Impl(const ChunkExecutorConfig& c)
+      : config(validated(c)),
+        rotations(config),
+        inner(rotations.inner_config()),
+        D(inner.action_dim),
+        planner(inner, rotations, config.action_dim) {
+    if (!rotations.empty()) inner_chunk = std::make_unique<ActionChunk>();
+    plans.for_each_slot([&](Plan& plan) { plan.prepare(inner); });
     correction.prepare(D, 1);
     start_from({});
   }
 
   void start_from(std::span<const double> position);
+  const ActionChunk& inner_of(const ActionChunk& chunk);
+  void give_out(std::span<double> position, std::span<double> velocity) noexcept;
   void pick_up(TimeNs previous) noexcept;
 };
 
 void ChunkExecutor::Impl::start_from(std::span<const double> position) {
-  planner.make_origin(position, plans.back());
+  const std::vector<double> held = rotations.to_inner(position);  // may throw
+  planner.make_origin(held, !position.empty(), plans.back());
   published = &plans.back();
   plans.publish();
   plans.update();
   has_origin = !position.empty();
   now = plan_end = due = kNever;
+  given = false;
   sequence = 0;
   moving = false;
   last = {};
@@ -93,6 +110,36 @@ void ChunkExecutor::Impl::start_from(std::span<const double> position) {
     counter->clear();
 }
 
+// The chunk as the plan sees it, its rotations on the side of the double cover where the plan is.
+const ActionChunk& ChunkExecutor::Impl::inner_of(const ActionChunk& chunk) {
+  if (rotations.empty()) return chunk;
+  rotations.to_inner(chunk, *inner_chunk);
+  const Segment& newest = published->segments[static_cast<std::size_t>(published->count - 1)];
+  if (newest.origin && !has_origin) return *inner_chunk;
+  const TimeNs end = chunk.start_time_ns + planner.rows_ns(chunk.horizon - 1);
+  const TimeNs meeting = std::clamp(now.load(std::memory_order_acquire), chunk.start_time_ns, end);
+  Motion there;
+  published->evaluate(meeting, inner.discrete_dims, there);
+  rotations.align(*inner_chunk, static_cast<int>((meeting - chunk.start_time_ns) / planner.rows_ns(1)),
+                  there);
+  return *inner_chunk;
+}
+
+void ChunkExecutor::Impl::give_out(std::span<double> position, std::span<double> velocity) noexcept {
+  const auto size = static_cast<std::size_t>(config.action_dim);
+  if (rotations.empty()) {
+    std::copy_n(last.q.data(), std::min(position.size(), size), position.data());
+    std::copy_n(last.dq.data(), std::min(velocity.size(), size), velocity.data());
+    return;
+  }
+  JointArray q{}, dq{};
+  rotations.to_outer(last, given ? given_out.data() : nullptr, q, dq);
+  given_out = q;
+  given = true;
+  std::copy_n(q.data(), std::min(position.size(), size), position.data());
+  std::copy_n(dq.data(), std::min(velocity.size(), size), velocity.data());
+}
+
 // The pusher planned for the `now` it read. When ticks have passed the splice since, or a correction is under
 // way that it did not know of, the new plan does not go through the last answer: fade from there instead.
 void ChunkExecutor::Impl::pick_up(TimeNs previous) noexcept {
@@ -102,7 +149,7 @@ void ChunkExecutor::Impl::pick_up(TimeNs previous) noexcept {
   const Segment& segment = plan.segments[static_cast<std::size_t>(plan.active(previous))];
   if (!segment.blended && !segment.origin) return;
   Motion planned;
-  plan.evaluate(previous, config.discrete_dims, planned);
+  plan.evaluate(previous, inner.discrete_dims, planned);
   const Motion offset = difference(last, planned, planner.discrete(), D);
   if (offset.is_zero(D)) return;
   correction.decay(offset, D, previous, planner.blend_ns());
@@ -115,9 +162,9 @@ ChunkExecutor::~ChunkExecutor() = default;
 const ChunkExecutorConfig& ChunkExecutor::config() const noexcept { return impl_->config; }
 
 void ChunkExecutor::reset(std::span<const double> position) {
-  if (!position.empty() && position.size() != static_cast<std::size_t>(impl_->D))
+  if (!position.empty() && position.size() != static_cast<std::size_t>(impl_->config.action_dim))
     throw ConfigError("position", std::to_string(position.size()) + " numbers",
-                      "must have " + std::to_string(impl_->D));
+                      "must have " + std::to_string(impl_->config.action_dim));
   for (std::size_t d = 0; d < position.size(); ++d)
     if (!std::isfinite(position[d]))
       throw ConfigError(indexed("position", static_cast<long>(d)), number(position[d]), "must be finite");
@@ -128,14 +175,17 @@ void ChunkExecutor::reset(std::span<const double> position) {
 PushResult ChunkExecutor::push(const ActionChunk& chunk) {
   Impl& e = *impl_;
   const std::lock_guard lock(e.mutex);
+  const ActionChunk* planned = nullptr;
   try {
-    e.planner.check(chunk);
+    execution::check_chunk(chunk, e.config.action_dim, e.planner.rows_ns(1));
+    planned = &e.inner_of(chunk);
   } catch (const ConfigError&) {
     e.planner.refused_invalid.add(1);
     throw;
   }
   Plan& plan = e.plans.back();
-  const PushResult result = e.planner.make(chunk, e.now.load(std::memory_order_acquire), *e.published, plan);
+  const PushResult result =
+      e.planner.make(*planned, e.now.load(std::memory_order_acquire), *e.published, plan);
   if (result != PushResult::Accepted) return result;
   e.published = &plan;
   e.plans.publish();
@@ -163,11 +213,10 @@ Status ChunkExecutor::at(TimeNs time, std::span<double> position,
 
   const Plan& plan = e.plans.front();
   const Segment& segment = plan.segments[static_cast<std::size_t>(plan.active(time))];
-  segment.base(time, e.config.discrete_dims, e.last);
+  segment.base(time, e.inner.discrete_dims, e.last);
   segment.fade.add(time, e.D, e.last);
   e.correction.add(time, e.D, e.last);
-  std::copy_n(e.last.q.data(), std::min(position.size(), static_cast<std::size_t>(e.D)), position.data());
-  std::copy_n(e.last.dq.data(), std::min(velocity.size(), static_cast<std::size_t>(e.D)), velocity.data());
+  e.give_out(position, velocity);
   e.sequence = segment.sequence;
   e.moving = !segment.origin || e.has_origin;
   if (segment.covers(time)) return Status::Ok;
@@ -180,18 +229,20 @@ Status ChunkExecutor::at(TimeNs time, std::span<double> position,
 
 int ChunkExecutor::previous_rows(TimeNs start, int rows, std::span<double> out) const {
   const Impl& e = *impl_;
-  if (rows < 0 || out.size() != static_cast<std::size_t>(rows) * static_cast<std::size_t>(e.D))
+  const auto outer = static_cast<std::size_t>(e.config.action_dim);
+  if (rows < 0 || out.size() != static_cast<std::size_t>(rows) * outer)
     throw ConfigError("out", std::to_string(out.size()), "must hold rows * D numbers");
   const std::lock_guard lock(e.mutex);
   const Plan& plan = *e.published;
   const Segment& newest = plan.segments[static_cast<std::size_t>(plan.count - 1)];
   Motion motion;
+  JointArray unused{};
   int within = 0;
   for (int t = 0; t < rows; ++t) {
     const TimeNs time = std::min(start + e.planner.rows_ns(t), newest.end_ns);
-    plan.segments[static_cast<std::size_t>(plan.active(time))].base(time, e.config.discrete_dims, motion);
-    std::copy_n(motion.q.data(), e.D,
-                out.data() + static_cast<std::size_t>(t) * static_cast<std::size_t>(e.D));
+    plan.segments[static_cast<std::size_t>(plan.active(time))].base(time, e.inner.discrete_dims, motion);
+    const auto row = out.subspan(static_cast<std::size_t>(t) * outer, outer);
+    e.rotations.to_outer(motion, t > 0 ? row.data() - outer : nullptr, row, unused);
     if (!newest.origin && start + e.planner.rows_ns(t) <= newest.end_ns + 1) ++within;
   }
   return within;

@@ -44,6 +44,29 @@ void ChunkExecutorConfig::validate() const {
       throw ConfigError(indexed("discrete_dims", static_cast<long>(i)), std::to_string(d), "is there twice");
     discrete[static_cast<std::size_t>(d)] = true;
   }
+  std::array<bool, kMaxActionDim> rotation{};
+  int inner_dim = action_dim;  // a quaternion per rotation
+  for (std::size_t i = 0; i < rotation_dims.size(); ++i) {
+    const RotationDims& dims = rotation_dims[i];
+    const std::string name = indexed("rotation_dims", static_cast<long>(i));
+    if (dims.format != RotationFormat::Quaternion && dims.format != RotationFormat::RotationVector &&
+        dims.format != RotationFormat::Rotation6d)
+      throw ConfigError(name, to_string(dims.format), "must be quaternion, rotation_vector or rotation_6d");
+    const int size = static_cast<int>(size_of(dims.format));
+    if (dims.first < 0 || dims.first > action_dim - size)
+      throw ConfigError(
+          name, std::to_string(dims.first),
+          "must be in 0.." + std::to_string(action_dim - size) + " for " + to_string(dims.format));
+    for (int d = dims.first; d < dims.first + size; ++d) {
+      if (rotation[static_cast<std::size_t>(d)] || discrete[static_cast<std::size_t>(d)])
+        throw ConfigError(name, "dim " + std::to_string(d), "is discrete or part of another rotation");
+      rotation[static_cast<std::size_t>(d)] = true;
+    }
+    inner_dim += 4 - size;
+  }
+  if (inner_dim > kMaxActionDim)
+    throw ConfigError("rotation_dims", std::to_string(inner_dim) + " dims with quaternions",
+                      "must be at most " + std::to_string(kMaxActionDim));
   if (on_starvation != StarvationPolicy::Decelerate) return;
   if (!limits) throw ConfigError("limits", "None", "on_starvation = decelerate needs limits");
   if (limits->num_joints > action_dim)

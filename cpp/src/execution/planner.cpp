@@ -8,9 +8,10 @@
 
 namespace vla_rt::execution {
 
-Planner::Planner(const ChunkExecutorConfig& config)
-    : seams(config.action_dim, ChunkExecutor::kMaxSeams),
+Planner::Planner(const ChunkExecutorConfig& config, const RotationMap& rotations, int outer_dim)
+    : seams(outer_dim, ChunkExecutor::kMaxSeams),
       config_(config),
+      rotations_(rotations),
       D_(config.action_dim),
       blend_ns_(from_seconds(config.blend_s)),
       old_weight_(config.merge_weights[0] / (config.merge_weights[0] + config.merge_weights[1])),
@@ -31,10 +32,9 @@ int Planner::rows_due(int horizon) const noexcept {
   return config_.execution_horizon == 0 ? rows : std::min(config_.execution_horizon, rows);
 }
 
-void Planner::make_origin(std::span<const double> position, Plan& plan) {
-  std::fill(merged_.begin(), merged_.end(), 0.0);
+void Planner::make_origin(std::span<const double> position, bool known, Plan& plan) {
   std::copy(position.begin(), position.end(), merged_.begin());
-  has_origin_ = !position.empty();
+  has_origin_ = known;
   plan.count = 1;
   Segment& segment = plan.segments[0];
   segment.rows.fit(std::span<const double>(merged_).first(static_cast<std::size_t>(D_)), 1, config_.period_s);
@@ -48,20 +48,20 @@ void Planner::make_origin(std::span<const double> position, Plan& plan) {
 // Larger numbers would overflow in the curves between them.
 constexpr double kLargest = 1e100;
 
-void Planner::check(const ActionChunk& chunk) const {
-  if (chunk.action_dim != D_)
-    throw ConfigError("action_dim", std::to_string(chunk.action_dim), "must be " + std::to_string(D_));
+void check_chunk(const ActionChunk& chunk, int action_dim, TimeNs period) {
+  if (chunk.action_dim != action_dim)
+    throw ConfigError("action_dim", std::to_string(chunk.action_dim),
+                      "must be " + std::to_string(action_dim));
   if (chunk.horizon < 1 || chunk.horizon > kMaxHorizon)
     throw ConfigError("horizon", std::to_string(chunk.horizon),
                       "must be in 1.." + std::to_string(kMaxHorizon));
-  const TimeNs period = rows_ns(1);
   if (chunk.period_ns < period - 1 || chunk.period_ns > period + 1)
     throw ConfigError("period_ns", std::to_string(chunk.period_ns), "must be " + std::to_string(period));
   constexpr TimeNs kBound = kLatest / 2;
   if (chunk.start_time_ns < -kBound || chunk.start_time_ns > kBound)
     throw ConfigError("start_time_ns", std::to_string(chunk.start_time_ns), "must be within +-73 years");
   for (int t = 0; t < chunk.horizon; ++t)
-    for (int d = 0; d < D_; ++d)
+    for (int d = 0; d < action_dim; ++d)
       if (const double x = chunk.row(t)[static_cast<std::size_t>(d)]; !(std::fabs(x) <= kLargest))
         throw ConfigError("chunk[" + std::to_string(t) + "][" + std::to_string(d) + "]", number(x),
                           "must be finite, and at most 1e100");
@@ -208,13 +208,8 @@ void Planner::prepare_stop(Segment& next) const noexcept {
 }
 
 void Planner::log_seam(const Motion& from, const Motion& to, TimeNs splice) noexcept {
-  Seam seam;
+  Seam seam = rotations_.jump(from, to);
   seam.time_ns = splice;
-  for (std::size_t d = 0; d < static_cast<std::size_t>(D_); ++d) {
-    seam.position[d] = std::fabs(from.q[d] - to.q[d]);
-    seam.velocity[d] = std::fabs(from.dq[d] - to.dq[d]);
-    seam.acceleration[d] = std::fabs(from.ddq[d] - to.ddq[d]);
-  }
   seams.add(seam);
   splices.add(1);
 }

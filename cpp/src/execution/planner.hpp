@@ -5,25 +5,28 @@
 
 #include "execution/counter.hpp"
 #include "execution/plan.hpp"
+#include "execution/rotation_map.hpp"
 #include "execution/seam_log.hpp"
 #include "vla_rt/core/action_chunk.hpp"
 #include "vla_rt/execution/chunk_executor.hpp"
 
 namespace vla_rt::execution {
 
+/// Throws ConfigError unless a chunk has this shape and period and numbers that can be planned with.
+void check_chunk(const ActionChunk& chunk, int action_dim, TimeNs period_ns);
+
 /// The pusher's half of a ChunkExecutor: makes the next plan from the old one and a chunk. Allocates at
 /// construction only.
 class Planner {
  public:
-  explicit Planner(const ChunkExecutorConfig& config);
+  /// `config` is the inner one of `rotations`.
+  Planner(const ChunkExecutorConfig& config, const RotationMap& rotations, int outer_dim);
 
-  /// Throws ConfigError unless the chunk can be planned with.
-  void check(const ActionChunk& chunk) const;
   /// Fills `plan` with the old plan from `present` on and the (checked) chunk. When it is refused, `plan` is
   /// not to be used.
   PushResult make(const ActionChunk& chunk, TimeNs present, const Plan& old, Plan& plan);
-  /// A plan that holds `position` (D) and covers nothing; empty means zeros, from which nothing is blended.
-  void make_origin(std::span<const double> position, Plan& plan);
+  /// A plan that holds `position` (D) and covers nothing; nothing is blended from one that is not `known`.
+  void make_origin(std::span<const double> position, bool known, Plan& plan);
 
   [[nodiscard]] TimeNs rows_ns(int rows) const noexcept { return from_seconds(rows * config_.period_s); }
   /// Rows of a chunk that are executed before the next one is due.
@@ -43,6 +46,7 @@ class Planner {
   void log_seam(const Motion& from, const Motion& to, TimeNs splice) noexcept;
 
   const ChunkExecutorConfig& config_;
+  const RotationMap& rotations_;
   int D_;
   TimeNs blend_ns_;
   double old_weight_, new_weight_;                             // Merge::Average

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "vla_rt/action_space/rotation.hpp"
 #include "vla_rt/constraints/joint_limits.hpp"
 #include "vla_rt/core/action_chunk.hpp"
 #include "vla_rt/core/api.hpp"
@@ -37,6 +38,12 @@ enum class StarvationPolicy : std::uint8_t {
   Decelerate,  ///< goes on from the last velocity and comes to rest within `limits`
 };
 
+/// Dims that are one rotation: `first` and those after it, as many as the format has.
+struct RotationDims {
+  int first = 0;
+  RotationFormat format = RotationFormat::Quaternion;  ///< Quaternion, RotationVector or Rotation6d
+};
+
 struct ChunkExecutorConfig {
   int action_dim = 0;   ///< D
   double period_s = 0;  ///< time between the rows of a chunk, in (0, 60]
@@ -50,7 +57,8 @@ struct ChunkExecutorConfig {
   Interpolation interpolation = Interpolation::Cubic;
   Merge merge = Merge::Crossfade;
   std::array<double, 2> merge_weights{0.3, 0.7};  ///< of old and new (Merge::Average); scaled to a sum of 1
-  std::vector<int> discrete_dims;  ///< zero-order hold of the current row, never blended or averaged
+  std::vector<int> discrete_dims;           ///< zero-order hold of the current row, never blended or averaged
+  std::vector<RotationDims> rotation_dims;  ///< moved, blended and averaged as rotations
   StarvationPolicy on_starvation = StarvationPolicy::Hold;
   std::optional<JointLimits> limits;  ///< for Decelerate: of the first N dims; dims beyond N must be discrete
   double temporal_ensemble_coeff = 0.01;  ///< m of the weights exp(-m i), i = 0 the oldest (Ensemble)
@@ -69,7 +77,9 @@ enum class PushResult : std::uint8_t {
 /// "accepted", "past", "far_future", "queue_full".
 [[nodiscard]] VLA_RT_API const char* to_string(PushResult result) noexcept;
 
-/// The jump |old - new| between two plans at their splice, before any blend (D each).
+/// The jump |old - new| between two plans at their splice, before any blend (D each). A rotation has it in
+/// its first three dims: the rotation vector between the two [rad], angular velocity and acceleration
+/// (world).
 struct Seam {
   TimeNs time_ns = 0;
   JointArray position{}, velocity{}, acceleration{};
@@ -105,6 +115,11 @@ struct ExecutorCounters {
 /// Rows before now are never executed. When the old plan ends within one period before the next one begins it
 /// coasts, so that chunks back to back leave no gap. The first chunk blends from the position given to
 /// `reset`, if there is one.
+///
+/// Rotations (`rotation_dims`) take the short way from row to row and from chunk to chunk, however the format
+/// jumps: they are planned as quaternions of one sign and normalised last, so continuity is as above. Answers
+/// are unit quaternions without sign changes, orthonormal columns, or the rotation vector next to the latest
+/// answer, and velocities are the time derivatives of these numbers.
 ///
 /// The pusher computes everything (curves, splice, blend) and hands over through a TripleBuffer; `at` only
 /// evaluates. When ticks have passed the splice before the plan is picked up, `at` splices anew where the
