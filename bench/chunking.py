@@ -11,6 +11,10 @@ the motion [rad], and by how much the acceleration (second difference of the pos
 motion's own, both from the first answer + blend on. Positions are held where an engine holds them. The peers
 are ports of the published behaviour (bench/peers/chunk_players.py); those that infer when they run dry are
 given the same latencies.
+
+Closed loop: the arm's reach task in MuJoCo with the policy of `vla-rt demo` (trained once, kept under out/),
+in simulated time, with inference delays of 0-300 ms +-30 %: success, time to a goal, smoothness, seams and
+wishes beyond the limits, for every mode and for synchronous execution. Picture: out/chunking.png.
 """
 
 from __future__ import annotations
@@ -18,20 +22,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import allocations
+import closed_loop
 import harness
 import vla_rt as vr
-from peers.chunk_players import Aggregating, Blocking, SplinePerChunk
+from peers.chunk_players import Aggregating, Blocking, Replacing, SplinePerChunk
 from vla_rt import _core
 
 Array = NDArray[np.float64]
 
 PERIOD, TICK, HORIZON, BLEND = 0.02, 0.001, 50, 0.1
+OUT = Path(__file__).resolve().parent.parent / "out"
 COST, COST_PUSH = "at, D=14", "push, T=50, D=14"
 MODES: dict[str, dict[str, Any]] = {
     "async, cubic": {"mode": "async"},
@@ -132,7 +139,7 @@ class Executor:
         return None if self.executor.due_time_s is None else np.asarray(position)
 
 
-Player = Executor | Aggregating | SplinePerChunk | Blocking
+Player = Executor | Aggregating | Replacing | SplinePerChunk | Blocking
 
 
 def play(player: Player, chunks: list[Delivery], duration_s: float) -> Array:
@@ -192,6 +199,7 @@ def players(motion: Sines | Reaches, noise: float, seed: int) -> dict[str, Playe
     found["openpi broker, 10 rows"] = Blocking(PERIOD, 10, policy, latency)
     for name, aggregate in AGGREGATES.items():
         found[f"LeRobot async, {name}"] = Aggregating(PERIOD, aggregate)
+    found["LeRobot RTC queue"] = Replacing(PERIOD)
     found["JTC upsampling, rest to rest"] = SplinePerChunk(PERIOD, keep_velocity=False)
     found["JTC upsampling, velocity kept"] = SplinePerChunk(PERIOD, keep_velocity=True)
     return found
@@ -284,12 +292,46 @@ def measure_cost(report: harness.Report, quick: bool) -> None:
     )
 
 
+def measure_closed_loop(report: harness.Report, quick: bool) -> None:
+    """The reach task at injected delays; the picture goes to out/."""
+    try:
+        sample, spec = closed_loop.policy_sample(OUT / "demo")
+    except vr.VlaRtError as error:
+        report.add(harness.missing("closed loop", "vla_rt", f"no policy: {error}"))
+        return
+    found = closed_loop.measure(sample, spec, quick)
+    for way in closed_loop.STEADY:
+        lost = found[way, 0.0].success - found[way, 0.2].success
+        if lost > 0.05:
+            raise SystemExit(f"{way} loses {100 * lost:.0f} points of success at 200 ms")
+    for (way, delay), outcome in found.items():
+        if outcome.violations:
+            raise SystemExit(f"{way} broke {outcome.violations} limits at {delay} s")
+    for field, title in closed_loop.FIGURES.items():
+        for (way, delay), outcome in found.items():
+            figure = getattr(outcome, field)
+            case = f"closed loop, {1e3 * delay:.0f} ms: {title}"
+            report.add(harness.Row(case, way, error=figure if np.isfinite(figure) else "n/a"))
+    for way in closed_loop.STEADY:
+        report.ratio(
+            f"success at 200 ms, {way} / synchronous",
+            found[way, 0.2].success,
+            found[closed_loop.SYNCHRONOUS, 0.2].success,
+        )
+    try:
+        closed_loop.draw(found, OUT / "chunking.png")
+        report.notes.append(f"success, time and smoothness over the delay: {OUT / 'chunking.png'}")
+    except ImportError:
+        report.notes.append("matplotlib is not installed: no picture")
+
+
 def main() -> None:
     """Measure and report."""
     options = harness.parse(__doc__)
     report = harness.Report("chunking")
     measure_cost(report, options.quick)
     measure_open_loop(report, options.quick)
+    measure_closed_loop(report, options.quick)
     report.finish(options)
 
 

@@ -79,6 +79,33 @@ class Aggregating:
         return self.last
 
 
+class Replacing:
+    """LeRobot's RTC queue: a new chunk replaces the old one, less the rows that its delay has cost.
+
+    The delay is the latency in rows, rounded up; one row per policy period, held until the next.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self.period_s = period_s
+        self.queue: list[Array] = []
+        self.next_s = -np.inf
+        self.last: Array | None = None
+
+    def ask(self, now: float) -> None:
+        """An observation is taken."""
+
+    def push(self, now: float, start_s: float, rows: Array) -> None:
+        """The chunk (T, D) of the observation at `start_s` arrives."""
+        self.queue = list(rows[int(np.ceil((now - start_s) / self.period_s - 1e-9)) :])
+
+    def at(self, now: float) -> Array | None:
+        """The position (D,) at a tick; None before the first chunk."""
+        if self.queue and now >= self.next_s - 1e-9:
+            self.last = self.queue.pop(0)
+            self.next_s = now + self.period_s
+        return self.last
+
+
 class SplinePerChunk:
     """joint_trajectory_controller's `positions_upsampling`: one C2 spline per chunk, at rest at its end.
 

@@ -94,7 +94,8 @@ class ControlConfig:
         merge: What "async" does with rows that both chunks have: "crossfade", "replace" or "average".
         merge_weights: Of the old and the new rows, for "average".
         discrete_dims: Dimensions that are switched, not interpolated.
-        rotation_dims: Pairs (first dimension, format) of dimensions that are one rotation; see `ChunkExecutor`.
+        rotation_dims: Pairs (first dimension, format) of dimensions that are one rotation; see
+            `ChunkExecutor`.
         on_starvation: When a plan ends before the next chunk: "hold" the last row or "decelerate".
         rtc_max_weight: Largest strength with which "rtc" holds a chunk to the one before; >= 0.
         rtc_schedule: How that falls from the delay to the horizon less `execution_horizon`: "exp", "linear",
