@@ -126,6 +126,7 @@ class ChunkPolicy(nn.Module, ABC):
         noise: ArrayLike | None = None,
         step_noise: ArrayLike | None = None,
         seed: int = 0,
+        guidance: vla_rt.rtc.Guidance | None = None,
     ) -> NDArray[np.float64]:
         """Samples one chunk for one raw, unbatched observation.
 
@@ -136,21 +137,33 @@ class ChunkPolicy(nn.Module, ABC):
                 None.
             step_noise: (K, T, D), what a stochastic sampler adds; None draws it from ``seed``.
             seed: Seed of the noise.
+            guidance: The chunk to continue (real-time chunking), ``previous`` raw (L, D).
 
         Returns:
             Raw actions (T, D); row 0 is the action for now.
 
         Raises:
             ConfigError: A feature is missing, has another shape or is not finite; the noise has another
-                shape.
+                shape; the guidance does not fit or the sampler offers none.
         """
         with torch.inference_mode(), self._evaluating():
             features = self._normalized(observation_tensors(observation, self.config.observation))
-            normalized = self._sample([f.to(self.device) for f in features], noise, step_noise, seed)
+            normalized = self._sample(
+                [f.to(self.device) for f in features],
+                noise,
+                step_noise,
+                seed,
+                self._normalized_guidance(guidance),
+            )
             return self._action_normalizer.inverse(normalized.to(self.device)).cpu().numpy()
 
     def _sample(
-        self, features: list[Tensor], noise: ArrayLike | None, step_noise: ArrayLike | None, seed: int
+        self,
+        features: list[Tensor],
+        noise: ArrayLike | None,
+        step_noise: ArrayLike | None,
+        seed: int,
+        guidance: vla_rt.rtc.Guidance | None,
     ) -> Tensor:
         """One chunk (T, D) in normalised units for normalised features, each (1, *shape)."""
         context = self.encode(*features)
@@ -159,11 +172,20 @@ class ChunkPolicy(nn.Module, ABC):
             time = torch.full((1,), float(t), device=self.device)
             return self.step(torch.from_numpy(x).to(self.device), time, context).cpu().numpy()
 
+        start, added = self._noises(noise, step_noise, seed)
+        sampler = vla_rt.samplers.from_spec(self.sampler_spec())
+        sample = sampler.sample(denoiser, start[None], seed=seed, guidance=guidance, step_noise=added)
+        return torch.from_numpy(sample[0])
+
+    def _noises(
+        self, noise: ArrayLike | None, step_noise: ArrayLike | None, seed: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Initial noise (T, D), and what a stochastic sampler adds (K, 1, T, D) where it was given."""
         shape = (self.config.horizon, self.config.action_dim)
         if noise is None:
-            start = np.asarray(vla_rt.samplers.noise(seed, 0, 0, shape), dtype=np.float32)
+            start = np.array(vla_rt.samplers.noise(seed, 0, 0, shape), dtype=np.float32)
         else:
-            start = np.asarray(noise, dtype=np.float32)
+            start = np.array(noise, dtype=np.float32)
         require(start.shape == shape, "noise", f"shape {start.shape}", f"must have shape {shape}")
         added = None if step_noise is None else np.asarray(step_noise, dtype=np.float32)
         if added is not None:
@@ -171,8 +193,28 @@ class ChunkPolicy(nn.Module, ABC):
                 added.ndim == 3, "step_noise", f"shape {added.shape}", f"must be (K, {shape[0]}, {shape[1]})"
             )
             added = added[:, None]
-        sampler = vla_rt.samplers.from_spec(self.sampler_spec())
-        return torch.from_numpy(sampler.sample(denoiser, start[None], seed=seed, step_noise=added)[0])
+        return start, added
+
+    def _normalized_guidance(self, guidance: vla_rt.rtc.Guidance | None) -> vla_rt.rtc.Guidance | None:
+        if guidance is None:
+            return None
+        previous = np.asarray(guidance.previous, dtype=np.float64)
+        shape = (self.config.horizon, self.config.action_dim)
+        require(
+            previous.ndim == 2 and len(previous) <= shape[0] and previous.shape[1] == shape[1],
+            "guidance.previous",
+            f"shape {previous.shape}",
+            f"must be (L, {shape[1]}) with L <= {shape[0]}",
+        )
+        normalized = self._action_normalizer(torch.from_numpy(previous).to(self.device)).cpu().numpy()
+        return vla_rt.rtc.Guidance(
+            normalized,
+            guidance.delay,
+            guidance.execution_horizon,
+            guidance.max_weight,
+            guidance.schedule,
+            guidance.jacobian,
+        )
 
     def _rows(self, values: Tensor) -> Tensor:
         """Values (B, T * D) as (B, T, D)."""

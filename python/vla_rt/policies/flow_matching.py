@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+import vla_rt
+from vla_rt.errors import require
 from vla_rt.policies.chunk_policy import ChunkPolicy, mean_over_rows
 from vla_rt.policies.flow_matching_config import FlowMatchingConfig
 from vla_rt.policies.networks.mlp import mlp
@@ -26,6 +30,11 @@ class FlowMatchingPolicy(ChunkPolicy):
     With ``prediction="action"`` the network's output is the clean chunk that the noisy one comes from, and
     the velocity follows from it (Li and He 2025, "Back to Basics: Let Denoising Generative Models Denoise"):
     a small network need not carry T*D values of noise through its hidden layers, and learns far quicker.
+
+    With ``max_delay`` it is trained for real-time chunking (Black et al. 2025, "Training-Time Action
+    Conditioning for Efficient Real-Time Chunking"): rows at the front may be given clean, each row has its
+    own time, and ``predict`` takes the first ``delay`` rows of a ``guidance`` as they are. A package of it
+    samples without such rows.
 
     Args:
         config: Sizes; validated here.
@@ -42,7 +51,8 @@ class FlowMatchingPolicy(ChunkPolicy):
         self._chunk_size = config.horizon * config.action_dim
         self.encoder = observation_encoder(config)
         width = config.hidden
-        self.input_layer = nn.Linear(self._chunk_size + 1 + config.obs_dim, width)
+        self._times = config.horizon if config.max_delay else 1
+        self.input_layer = nn.Linear(self._chunk_size + self._times + config.obs_dim, width)
         self.trunk = nn.Sequential(nn.Mish(), *mlp([width, width, width, self._chunk_size], nn.Mish))
 
     def sampler_spec(self) -> dict[str, Any]:
@@ -60,11 +70,13 @@ class FlowMatchingPolicy(ChunkPolicy):
         return features
 
     def step(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
-        """Velocity (B, T, D) of the noisy chunk ``x`` (B, T, D) at time ``t`` (B,) or scalar."""
+        """Velocity (B, T, D) of the noisy chunk ``x`` (B, T, D) at time ``t``: scalar, (B,), or with
+        ``max_delay`` also (B, T), a time per row.
+        """
         return self._to_velocity(self._output(x, t, context), x, t)
 
     def _output(self, x: Tensor, t: Tensor, observation_features: Tensor) -> Tensor:
-        time = t.reshape(-1, 1).expand(x.shape[0], 1)
+        time = (t if t.dim() == 2 else t.reshape(-1, 1)).expand(x.shape[0], self._times)
         joined = torch.cat([x.flatten(1), time, observation_features], dim=1)
         output: Tensor = self.trunk(self.input_layer(joined))
         return output.reshape(-1, self.config.horizon, self.config.action_dim)
@@ -77,14 +89,16 @@ class FlowMatchingPolicy(ChunkPolicy):
         return towards if self.config.noise_at == 0 else -towards
 
     def _remaining(self, t: Tensor, least: float) -> Tensor:
-        """Time from t (B,) to the action, at least ``least``; (B, 1, 1)."""
+        """Time from t (B,) or (B, T) to the action, at least ``least``; (B, 1 or T, 1)."""
         remaining = 1.0 - t if self.config.noise_at == 0 else t
-        return remaining.reshape(-1, 1, 1).clamp(min=least)
+        rows = remaining if t.dim() == 2 else remaining.reshape(-1, 1)
+        return rows.unsqueeze(2).clamp(min=least)
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean squared error of the velocity on the line between noise and action, t uniform in [0, 1).
 
-        With ``prediction="action"``: of the clean chunk, over the time that remains to it, at least 0.1.
+        With ``prediction="action"``: of the clean chunk, over the time that remains to it, at least 0.1. With
+        ``max_delay``: of the rows after the clean ones, whose number is uniform in 0..max_delay.
 
         Args:
             batch: Raw features (B, *shape) by name, ``action`` (B, T, D) raw, and optionally
@@ -101,10 +115,54 @@ class FlowMatchingPolicy(ChunkPolicy):
         noise = torch.randn_like(action)
         t = torch.rand(action.shape[0], device=action.device)
         start, end = (noise, action) if self.config.noise_at == 0 else (action, noise)
-        x = torch.lerp(start, end, t.reshape(-1, 1, 1))
+        if self.config.max_delay:
+            delay = torch.randint(0, self.config.max_delay + 1, (action.shape[0], 1), device=action.device)
+            prefix = torch.arange(self.config.horizon, device=action.device) < delay
+            t = torch.where(prefix, self._clean_time, t.reshape(-1, 1))
+            batch = {**batch, "action_is_pad": self._pad(batch, prefix)}
+        x = torch.lerp(start, end, t.reshape(action.shape[0], -1, 1))
         output = self._output(x, t, self.encode(*observation))
         if self.config.prediction == "velocity":
             squared = (output - (end - start)).square()
         else:
             squared = (output - action).square() / self._remaining(t, _LEAST_REMAINING)
         return mean_over_rows(squared.mean(dim=2), batch)
+
+    @property
+    def _clean_time(self) -> float:
+        return 1.0 if self.config.noise_at == 0 else 0.0
+
+    def _pad(self, batch: Mapping[str, Tensor], prefix: Tensor) -> Tensor:
+        pad = batch.get("action_is_pad")
+        if pad is None:
+            return prefix
+        require(
+            pad.shape == prefix.shape, "action_is_pad", tuple(pad.shape), f"must be {tuple(prefix.shape)}"
+        )
+        return pad.bool() | prefix
+
+    def _sample(
+        self,
+        features: list[Tensor],
+        noise: ArrayLike | None,
+        step_noise: ArrayLike | None,
+        seed: int,
+        guidance: vla_rt.rtc.Guidance | None,
+    ) -> Tensor:
+        if guidance is None or self.config.max_delay == 0:
+            return super()._sample(features, noise, step_noise, seed, guidance)
+        prefix = np.asarray(guidance.previous, dtype=np.float32)
+        prefix = prefix[: min(guidance.delay, self.config.max_delay)]
+        rows, context = len(prefix), self.encode(*features)
+        start, added = self._noises(noise, step_noise, seed)
+        start[:rows] = prefix
+
+        def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:
+            time = torch.full((1, self.config.horizon), float(t), device=self.device)
+            time[:, :rows] = self._clean_time
+            velocity = self.step(torch.from_numpy(x).to(self.device), time, context)
+            velocity[:, :rows] = 0.0
+            return velocity.cpu().numpy()
+
+        sampler = vla_rt.samplers.from_spec(self.sampler_spec())
+        return torch.from_numpy(sampler.sample(denoiser, start[None], seed=seed, step_noise=added)[0])

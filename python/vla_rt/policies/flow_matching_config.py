@@ -22,6 +22,9 @@ class FlowMatchingConfig(EncodedPolicyConfig):
         solver: ``euler``, ``midpoint``, ``heun`` or ``rk4``.
         prediction: What the network's output means: the ``velocity``, as published, or the clean ``action``.
         noise_at: Time at which the chunk is pure noise: 0 (the action is at 1) or 1 (pi0's convention).
+        max_delay: Trained real-time chunking: 0 to max_delay rows at the front, as many at random, are shown
+            clean in training and do not count in the loss, so that a chunk continues rows that are on their
+            way already. The network then sees a time per row. 0 trains without.
     """
 
     hidden: int = 256
@@ -29,6 +32,7 @@ class FlowMatchingConfig(EncodedPolicyConfig):
     solver: Literal["euler", "midpoint", "heun", "rk4"] = "euler"
     noise_at: Literal[0, 1] = 0
     prediction: Literal["velocity", "action"] = "velocity"
+    max_delay: int = 0
 
     def validate(self) -> None:
         """Raises ConfigError naming the first field that is out of its bounds."""
@@ -43,3 +47,9 @@ class FlowMatchingConfig(EncodedPolicyConfig):
             "must be euler or midpoint with prediction = action: the others ask at the action itself",
         )
         self._require_one_of("noise_at", (0, 1))
+        require(
+            0 <= self.max_delay < self.horizon,
+            "max_delay",
+            self.max_delay,
+            f"must be 0..horizon - 1 = {self.horizon - 1}",
+        )
