@@ -130,7 +130,11 @@ ChunkExecutorConfig CartesianActions::executor_config(const CartesianConfig& con
                       "must be hold for end-effector actions: the joints come to rest within their limits");
   if (executor.mode == ExecutionMode::Rtc && !is_pose(config))
     throw ConfigError("mode", "rtc", "cannot continue end_effector_delta: a plan of poses holds no deltas");
+  if (!executor.rotation_dims.empty())
+    throw ConfigError("rotation_dims", std::to_string(executor.rotation_dims.size()) + " rotations",
+                      "must be empty for end-effector actions: their space says what turns");
   ChunkExecutorConfig plan = executor;
+  plan.rotation_dims = {{3, RotationFormat::Quaternion}};
   for (int& d : plan.discrete_dims) {
     if (!config.has_gripper_number() || d != D - 1)
       throw ConfigError("discrete_dims", std::to_string(d),

@@ -9,6 +9,9 @@
 
 namespace vla_rt {
 
+// GCC 12 takes an enumerator of an enum class for one that hides the type of that name (kinematics/pose.hpp).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 /// The ways a rotation is written. Conventions hold everywhere in the library.
 enum class RotationFormat : std::uint8_t {
   Matrix,      ///< 9 numbers, row-major 3x3, rotates column vectors
@@ -17,6 +20,7 @@ enum class RotationFormat : std::uint8_t {
   RotationVector,  ///< axis times angle [rad]
   Rotation6d,      ///< first two columns of the matrix, one after the other; orthonormalised by Gram-Schmidt
 };
+#pragma GCC diagnostic pop
 
 /// "matrix", "quaternion", "euler", "rotation_vector", "rotation_6d".
 [[nodiscard]] VLA_RT_API const char* to_string(RotationFormat format) noexcept;
