@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import vla_rt as vr
 from vla_rt import policies as vp
 
 SAMPLES = 32
@@ -45,6 +46,48 @@ class Case:
     tolerance: float = 0.05
     actions: Callable[[np.random.Generator, Any], np.ndarray] | None = None
     targets: Callable[[np.random.Generator], dict[str, np.ndarray]] = field(default=lambda rng: {})
+
+
+def poses(rng: np.random.Generator, config: Any) -> np.ndarray:
+    """Positions, unit quaternions (of either sign, row by row) and grippers that open or close."""
+    position = rng.uniform(-1, 1, size=(SAMPLES, 1, 3)) + np.linspace(0, 0.5, config.horizon)[None, :, None]
+    rotation = rng.normal(size=(SAMPLES, 1, 4)) + 0.2 * rng.normal(size=(SAMPLES, config.horizon, 4))
+    rotation[:, :, 3] = np.abs(rotation[:, :, 3]) + 0.5
+    rotation /= np.linalg.norm(rotation, axis=2, keepdims=True)
+    gripper = rng.integers(0, 2, size=(SAMPLES, 1, 1)).repeat(config.horizon, axis=1)
+    return np.concatenate([position, rotation, gripper], axis=2).astype("f4")
+
+
+def indices(rng: np.random.Generator, config: Any) -> np.ndarray:
+    """Discrete actions."""
+    size = (SAMPLES, config.horizon, config.action_dim)
+    return rng.integers(0, config.vocabulary_size, size=size).astype("f4")
+
+
+def motions(rng: np.random.Generator, config: Any) -> np.ndarray:
+    """Actions that the vocabulary of motions spells exactly."""
+    groups = [
+        rng.integers(low, high, (SAMPLES, config.horizon)) for low, high in ((0, 126), (128, 188), (192, 256))
+    ]
+    return vr.tokenizers.MotionTokenizer().decode(np.stack(groups, axis=2)).astype("f4")
+
+
+def plans(rng: np.random.Generator, config: Any) -> np.ndarray:
+    """High-level and low-level actions."""
+    sizes = (config.high_actions, config.low_actions)
+    return np.stack([rng.integers(0, n, (SAMPLES, config.horizon)) for n in sizes], axis=2).astype("f4")
+
+
+def tasks(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Tasks and returns."""
+    return {"task_index": rng.integers(0, 3, SAMPLES), "return": rng.normal(size=SAMPLES).astype("f4")}
+
+
+def limits(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Joint limits around the actions and velocities that reach them."""
+    lower, upper = np.full((SAMPLES, 3), -5.0), rng.uniform(9, 10, size=(SAMPLES, 3))
+    fast = np.full((SAMPLES, 3), 200.0)
+    return {"joint_limits": np.stack([lower, upper], axis=1).astype("f4"), "max_velocity": fast.astype("f4")}
 
 
 CASES: dict[str, Case] = {
@@ -125,6 +168,140 @@ CASES: dict[str, Case] = {
         steps=600,
         rate=5e-3,
         tolerance=0.06,
+    ),
+    "ActionTransformer": Case(
+        lambda: vp.ActionTransformer(
+            vp.ActionTransformerConfig(
+                observation=(("vision", (3, 6)), ("language", (2, 4)), ("observation.state", (5,))),
+                horizon=3, execution_horizon=2, width=32, layers=2, heads=2, dropout=0.0,
+            )
+        ),
+        steps=150,
+        actions=poses,
+    ),
+    "ActionTokenPredictor": Case(
+        lambda: vp.ActionTokenPredictor(
+            vp.ActionTokenPredictorConfig(
+                observation=(("context", (3, 6)), ("observation.state", (5,))), horizon=2,
+                action_dim=3, vocabulary_size=64, width=32, layers=2, heads=2, dropout=0.0,
+            )
+        ),
+        steps=200,
+    ),
+    "DiscreteActionDecoder": Case(
+        lambda: vp.DiscreteActionDecoder(
+            vp.DiscreteActionDecoderConfig(observation=FEATURES, vocabulary_size=5, hidden=(64,))
+        ),
+        rate=1e-2,
+        actions=indices,
+    ),
+    "DiscreteActionDecoder-motion": Case(
+        lambda: vp.DiscreteActionDecoder(
+            vp.DiscreteActionDecoderConfig(
+                observation=FEATURES, horizon=2, action_dim=7, vocabulary="motion", hidden=(64,)
+            )
+        ),
+        rate=1e-2,
+        actions=motions,
+    ),
+    "DiscreteActionGenerator": Case(
+        lambda: vp.DiscreteActionGenerator(
+            vp.DiscreteActionGeneratorConfig(
+                observation=VISION_TEXT, horizon=2, vocabulary_size=20, hidden=(64, 32)
+            )
+        ),
+        rate=1e-2,
+        actions=indices,
+    ),
+    "ACT": Case(
+        lambda: vp.ACT(
+            vp.ACTConfig(
+                observation=(("observation.image", (3, 16, 16)), ("observation.state", (3,))), horizon=4,
+                execution_horizon=2, action_dim=3, width=32, heads=2, feed_forward=64, encoder_layers=1,
+                latent=4, dropout=0.0, kl_weight=1.0, image_width=4,
+            )
+        ),
+        steps=120,
+        rate=5e-3,
+        tolerance=0.08,
+    ),
+    "DirectActionPredictor": Case(
+        lambda: vp.DirectActionPredictor(
+            vp.DirectActionPredictorConfig(
+                observation=MULTIMODAL[:2], action_dim=3, obs_dim=32, hidden=(32,),
+                multimodal=SMALL_MULTIMODAL,
+            )
+        ),
+        steps=150,
+    ),
+    "HierarchicalActionPredictor": Case(
+        lambda: vp.HierarchicalActionPredictor(
+            vp.HierarchicalActionPredictorConfig(
+                observation=MULTIMODAL, horizon=4, execution_horizon=2, action_dim=3, obs_dim=32,
+                multimodal=SMALL_MULTIMODAL, hidden=(32,), plan_hidden=32,
+            )
+        ),
+        steps=150,
+    ),
+    "HierarchicalActionPlanner": Case(
+        lambda: vp.HierarchicalActionPlanner(
+            vp.HierarchicalActionPlannerConfig(
+                observation=VISION_TEXT, horizon=3, execution_horizon=3, vocabulary_size=6, high_actions=3,
+                low_actions=6, high_hidden=(32,), low_hidden=(32,), update_hidden=32,
+            )
+        ),
+        rate=1e-2,
+        actions=plans,
+    ),
+    "TaskOrientedActionGenerator": Case(
+        lambda: vp.TaskOrientedActionGenerator(
+            vp.TaskOrientedConfig(
+                observation=VISION_TEXT, action_dim=3, hidden=(64, 64), tasks=("a", "b", "c"),
+                classifier_hidden=32,
+            )
+        ),
+        steps=400,
+        rate=1e-2,
+        targets=tasks,
+    ),
+    "ActorCritic": Case(
+        lambda: vp.ActorCritic(vp.ActorCriticConfig(observation=STATE, action_dim=3, hidden=(64, 64))),
+        steps=500,
+        rate=1e-2,
+        tolerance=0.06,
+    ),
+    "OpenVLAPolicy": Case(
+        lambda: vp.OpenVLAPolicy(
+            vp.OpenVLAConfig(
+                observation=MULTIMODAL[:2], horizon=2, action_dim=3, hidden=64,
+                backbone=vp.VisionLanguageConfig(8, width=32, layers=2, heads=2, patch_size=8),
+            )
+        ),
+        rate=1e-2,
+    ),
+    "OpenVLATokenPolicy": Case(
+        lambda: vp.OpenVLATokenPolicy(
+            vp.OpenVLATokenConfig(
+                observation=MULTIMODAL[:2], horizon=2, action_dim=3, vocabulary_size=32,
+                freeze_backbone=False,
+                backbone=vp.VisionLanguageConfig(8, width=32, layers=2, heads=2, patch_size=8),
+            )
+        ),
+        steps=200,
+        rate=5e-3,
+    ),
+    "ConstrainedActionDecoder": Case(
+        lambda: vp.ConstrainedActionDecoder(
+            vp.ConstrainedActionDecoderConfig(
+                observation=(
+                    ("features", (6,)), ("observation.state", (3,)),
+                    ("joint_limits", (2, 3)), ("max_velocity", (3,)),
+                ),
+                horizon=2, execution_horizon=2, action_dim=3, hidden=(64, 64),
+            )
+        ),
+        rate=1e-2,
+        targets=limits,
     ),
 }  # fmt: skip
 

@@ -71,7 +71,10 @@ def test_it_learns_its_samples(trained):
 def test_its_package_answers_the_same(trained, tmp_path: Path):
     _, policy, batch = trained
     config = policy.config
-    package = vr.load_policy(vr.export_policy(policy, tmp_path / "p", backends="torchscript"))
+    path = vr.export_policy(policy, tmp_path / "p")
+    names = [name for name in vr.load_policy(path).spec.backends if name in ("native", "torchscript")]
+    assert "torchscript" in names
+    packages = [vr.load_policy(path, name) for name in names]
     rng = np.random.default_rng(1)
     span = np.ptp(batch["action"].numpy(), axis=(0, 1))
     for i in range(6):
@@ -80,9 +83,10 @@ def test_its_package_answers_the_same(trained, tmp_path: Path):
         if i % 2 and takes_noise(policy):
             options["noise"] = rng.normal(size=(config.horizon, config.action_dim)).astype("f4")
         expected = policy.predict(observation, **options)
-        actual = package.sample(observation, **options)
-        assert actual.shape == expected.shape
-        assert (np.abs(actual - expected) / span).max() < 1e-4
+        for package in packages:
+            actual = package.sample(observation, **options)
+            assert actual.shape == expected.shape
+            assert (np.abs(actual - expected) / span).max() < 1e-4
 
 
 def test_prediction_is_reproducible_and_leaves_the_mode_alone(trained):

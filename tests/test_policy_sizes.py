@@ -31,7 +31,7 @@ def test_heads():
     assert (actions.abs().amax(dim=(0, 1)) - torch.linspace(0.1, 0.7, 7)).abs().max() < 1e-6
     continuous = vp.ContinuousActionDecoder()
     with torch.no_grad():
-        found = continuous.distribution(torch.randn(5, 768) * 1e4)
+        found = continuous.action_distribution(torch.randn(5, 768) * 1e4)
     assert found.mean.shape == found.stddev.shape == (5, 1, 7)
     assert found.stddev.min() >= 1e-5
     generator = vp.RobotActionGenerator().eval()

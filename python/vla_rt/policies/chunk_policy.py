@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,8 +22,8 @@ from vla_rt.policies.policy_config import PolicyConfig
 class ChunkPolicy(nn.Module, ABC):
     """A policy over chunks of actions: raw outside, normalised inside.
 
-    The network is two functions, ``context = encode(*observation)``, called once per chunk, and
-    ``step(x, t, context)``, called at every stage of the sampler that ``sampler_spec`` names.
+    ``encode`` is called once per chunk; what follows is a ``DenoisingPolicy``'s ``step`` or a
+    ``TokenChunkPolicy``'s ``next_token_logits``, called by the sampler that ``sampler_spec`` names.
 
     Args:
         config: Sizes; validated here.
@@ -31,12 +31,16 @@ class ChunkPolicy(nn.Module, ABC):
     Attributes:
         config: Sizes.
         device: Where the weights are.
+        targets: Names that a batch of ``loss`` must hold besides the observation.
+        optional_targets: Names that it may hold.
 
     Raises:
         ConfigError: A field of ``config`` is out of its bounds.
     """
 
     config: PolicyConfig
+    targets: ClassVar[tuple[str, ...]] = ("action",)
+    optional_targets: ClassVar[tuple[str, ...]] = ("action_is_pad",)
 
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
@@ -61,10 +65,6 @@ class ChunkPolicy(nn.Module, ABC):
         """
 
     @abstractmethod
-    def step(self, x: Tensor, t: Tensor, context: Any) -> Tensor:
-        """The network's answer at the noisy chunk ``x`` (B, T, D) in normalised units and time ``t`` (B,)."""
-
-    @abstractmethod
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """What training minimises.
 
@@ -82,10 +82,6 @@ class ChunkPolicy(nn.Module, ABC):
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Same as ``loss``, so that wrappers such as DistributedDataParallel can be used."""
         return self.loss(batch)
-
-    def denoise(self, x: Tensor, t: Tensor, *observation: Tensor) -> Tensor:
-        """``step`` for an observation that is not encoded yet: what an exported package runs."""
-        return self.step(x, t, self.encode(*observation))
 
     @property
     def device(self) -> torch.device:
@@ -118,7 +114,7 @@ class ChunkPolicy(nn.Module, ABC):
         """
         for spec, normalizer in zip(self.config.observation, self._feature_normalizers(), strict=True):
             normalizer.fit(stats.get(spec.name, {}), spec.name)
-        self._action_normalizer.fit(stats.get("action", {}), "action")
+        self._action_normalizer.fit(stats.get("action", {}), "action", self._unnormalized_values())
 
     def predict(
         self,
@@ -157,6 +153,7 @@ class ChunkPolicy(nn.Module, ABC):
             )
             return self._action_normalizer.inverse(normalized.to(self.device)).cpu().numpy()
 
+    @abstractmethod
     def _sample(
         self,
         features: list[Tensor],
@@ -166,34 +163,6 @@ class ChunkPolicy(nn.Module, ABC):
         guidance: vla_rt.rtc.Guidance | None,
     ) -> Tensor:
         """One chunk (T, D) in normalised units for normalised features, each (1, *shape)."""
-        context = self.encode(*features)
-
-        def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:
-            time = torch.full((1,), float(t), device=self.device)
-            return self.step(torch.from_numpy(x).to(self.device), time, context).cpu().numpy()
-
-        start, added = self._noises(noise, step_noise, seed)
-        sampler = vla_rt.samplers.from_spec(self.sampler_spec())
-        sample = sampler.sample(denoiser, start[None], seed=seed, guidance=guidance, step_noise=added)
-        return torch.from_numpy(sample[0])
-
-    def _noises(
-        self, noise: ArrayLike | None, step_noise: ArrayLike | None, seed: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Initial noise (T, D), and what a stochastic sampler adds (K, 1, T, D) where it was given."""
-        shape = (self.config.horizon, self.config.action_dim)
-        if noise is None:
-            start = np.array(vla_rt.samplers.noise(seed, 0, 0, shape), dtype=np.float32)
-        else:
-            start = np.array(noise, dtype=np.float32)
-        require(start.shape == shape, "noise", f"shape {start.shape}", f"must have shape {shape}")
-        added = None if step_noise is None else np.asarray(step_noise, dtype=np.float32)
-        if added is not None:
-            require(
-                added.ndim == 3, "step_noise", f"shape {added.shape}", f"must be (K, {shape[0]}, {shape[1]})"
-            )
-            added = added[:, None]
-        return start, added
 
     def _normalized_guidance(self, guidance: vla_rt.rtc.Guidance | None) -> vla_rt.rtc.Guidance | None:
         if guidance is None:
@@ -228,6 +197,10 @@ class ChunkPolicy(nn.Module, ABC):
             yield
         finally:
             self.train(was_training)
+
+    def _unnormalized_values(self) -> tuple[int, ...]:
+        """Values of an action that have no statistics, such as a quaternion's."""
+        return ()
 
     def _feature_normalizers(self) -> list[FeatureNormalizer]:
         return [n for n in self._observation_normalizers if isinstance(n, FeatureNormalizer)]
@@ -265,6 +238,18 @@ def batch_entry(batch: Mapping[str, Tensor], name: str) -> Tensor:
     """The tensor called ``name``; ConfigError where there is none."""
     require(name in batch, name, "missing", f"the batch has {sorted(batch)}")
     return batch[name]
+
+
+def per_sample(batch: Mapping[str, Tensor], name: str, size: int) -> Tensor:
+    """The numbers called ``name``, one per sample: (B,) from (B,) or (B, 1).
+
+    Raises:
+        ConfigError: They are missing, or not B = ``size``.
+    """
+    values = batch_entry(batch, name)
+    fits = values.shape in ((size,), (size, 1))
+    require(fits, name, f"shape {tuple(values.shape)}", f"must be ({size},)")
+    return values.reshape(-1)
 
 
 def mean_over_rows(errors: Tensor, batch: Mapping[str, Tensor]) -> Tensor:

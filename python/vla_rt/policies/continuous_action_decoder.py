@@ -53,7 +53,7 @@ class ContinuousActionDecoder(GaussianPolicy):
         self.mean = mlp([config.feature_size, *config.hidden, size])
         self.std = mlp([config.feature_size, *config.hidden, size])
 
-    def distribution(self, *observation: Tensor) -> Normal:
+    def action_distribution(self, *observation: Tensor) -> Normal:
         """Distribution (B, T, D) of the actions in normalised units."""
         features = joined(observation)
         mean, std = self.mean(features), positive_std(self.std(features))

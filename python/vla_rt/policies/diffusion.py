@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from vla_rt.errors import require
-from vla_rt.policies.chunk_policy import ChunkPolicy, mean_over_rows
+from vla_rt.policies.chunk_policy import mean_over_rows
+from vla_rt.policies.denoising_policy import DenoisingPolicy
 from vla_rt.policies.networks.noise_predictor import NoisePredictor, NoisePredictorConfig
 from vla_rt.policies.networks.unet import ConditionalUNet1D, UNetConfig
 from vla_rt.policies.observation_encoder import EncodedPolicyConfig, observation_encoder
@@ -91,7 +92,7 @@ class DiffusionConfig(EncodedPolicyConfig):
         return NoisePredictorConfig(self.horizon, self.action_dim, self.obs_dim, self.hidden, self.time_dim)
 
 
-class DiffusionPolicy(ChunkPolicy):
+class DiffusionPolicy(DenoisingPolicy):
     """Learns to denoise chunks; a sampler walks from noise to a chunk.
 
     Args:

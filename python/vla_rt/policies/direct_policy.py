@@ -11,20 +11,23 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Normal
 
-from vla_rt.policies.chunk_policy import ChunkPolicy, mean_over_rows
+from vla_rt.policies.chunk_policy import mean_over_rows
+from vla_rt.policies.denoising_policy import DenoisingPolicy
+
+_ZERO_AND_ONE = (torch.zeros_like, torch.ones_like)
 
 
-class DirectPolicy(ChunkPolicy):
+class DirectPolicy(DenoisingPolicy):
     """A policy whose ``answer`` to an observation is what the ``DirectSampler`` reads.
 
     Attributes:
-        head: What the answer means.
+        head_kind: What the answer means.
         mode: What is taken of a distribution.
         clip_sample: Whether actions are clamped to ``clip_range`` in normalised units.
         clip_range: Bound of the clamp.
     """
 
-    head: ClassVar[Literal["value", "normal"]] = "value"
+    head_kind: ClassVar[Literal["value", "normal"]] = "value"
     mode: Literal["mean", "sample"] = "mean"
     clip_sample: bool = False
     clip_range: float = 1.0
@@ -49,7 +52,7 @@ class DirectPolicy(ChunkPolicy):
         """Sampler that turns this network into actions, as a package stores it."""
         return {
             "type": "direct",
-            "head": self.head,
+            "head": self.head_kind,
             "mode": self.mode,
             "num_components": 1,
             "clip_sample": self.clip_sample,
@@ -69,20 +72,36 @@ class RegressionPolicy(DirectPolicy):
 class GaussianPolicy(DirectPolicy):
     """A direct policy over a normal distribution of every value, trained by its likelihood."""
 
-    head: ClassVar[Literal["value", "normal"]] = "normal"
+    head_kind: ClassVar[Literal["value", "normal"]] = "normal"
 
     @abstractmethod
-    def distribution(self, *observation: Tensor) -> Normal:
+    def action_distribution(self, *observation: Tensor) -> Normal:
         """Distribution (B, T, D) of the actions in normalised units; arguments as ``answer``."""
+
+    def distribution(self, batch: Mapping[str, Tensor]) -> Normal:
+        """Distribution of raw actions for raw features (B, *shape) by name: (B, D), or (B, T, D) with T > 1.
+
+        This is what ``vr.training.reinforce`` and ``actor_critic`` act and learn by.
+
+        Raises:
+            ConfigError: A feature is missing or has another shape.
+        """
+        found = self.action_distribution(*self._normalized_observation(batch))
+        zero, one = (self._action_normalizer.inverse(f(found.mean[:1, :1])) for f in _ZERO_AND_ONE)
+        scale = (one - zero).abs().float()
+        mean, std = self._action_normalizer.inverse(found.mean).float(), found.stddev * scale
+        if self.config.horizon == 1:
+            mean, std = mean[:, 0], std[:, 0]
+        return normal(mean, std)
 
     def answer(self, *observation: Tensor) -> Tensor:
         """Means and standard deviations (B, 2, T, D)."""
-        found = self.distribution(*observation)
+        found = self.action_distribution(*observation)
         return torch.stack([found.mean, found.stddev], dim=1)
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Negative log likelihood per value; arguments and errors as ``ChunkPolicy.loss``."""
-        found = self.distribution(*self._normalized_observation(batch))
+        found = self.action_distribution(*self._normalized_observation(batch))
         likelihood: Tensor = found.log_prob(self._normalized_action(batch))  # type: ignore[no-untyped-call]
         return mean_over_rows(-likelihood.mean(dim=2), batch)
 

@@ -53,13 +53,14 @@ class FeatureNormalizer(nn.Module):
         """Whether statistics are known (an ``identity`` normaliser needs none)."""
         return self.mode == "identity" or bool(self.fitted)
 
-    def fit(self, stats: Mapping[str, Any], name: str = "stats") -> None:
+    def fit(self, stats: Mapping[str, Any], name: str = "stats", unchanged: tuple[int, ...] = ()) -> None:
         """Takes the statistics that the mode needs.
 
         Args:
             stats: ``mean``, ``std``, ``min``, ``max``, ``q01``, ... of the feature, each with ``size``
                 values.
             name: How errors call the feature.
+            unchanged: Values that are left as they are.
 
         Raises:
             ConfigError: A statistic is missing, has another size, is not finite, or the two contradict each
@@ -71,7 +72,7 @@ class FeatureNormalizer(nn.Module):
         for key in _STATISTICS[self.mode]:
             if key not in stats:
                 raise error(ConfigError, f"{name}.{key}", "missing", f"normalisation {self.mode} needs it")
-            array = np.asarray(stats[key], dtype=np.float64).reshape(-1)
+            array = np.array(stats[key], dtype=np.float64).reshape(-1)
             require(
                 array.size == self.first.numel(),
                 f"{name}.{key}",
@@ -93,6 +94,8 @@ class FeatureNormalizer(nn.Module):
                 else f"must be >= {_STATISTICS[self.mode][0]} = {first[i]}"
             )
             raise error(ConfigError, f"{name}.{key}[{i}]", second[i], bound)
+        for i in unchanged:  # statistics under which a value is itself
+            first[i], second[i] = (0.0, 1.0) if self.mode == "mean_std" else (-1.0, 1.0)
         self.first.copy_(torch.from_numpy(first))
         self.second.copy_(torch.from_numpy(second))
         self.fitted.fill_(True)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 import vla_rt
 from vla_rt.errors import require
-from vla_rt.policies.chunk_policy import ChunkPolicy, mean_over_rows
+from vla_rt.policies.chunk_policy import mean_over_rows
+from vla_rt.policies.denoising_policy import DenoisingPolicy
 from vla_rt.policies.flow_matching_config import FlowMatchingConfig
 from vla_rt.policies.networks.mlp import mlp
 from vla_rt.policies.observation_encoder import observation_encoder
@@ -24,7 +25,7 @@ from vla_rt.policies.observation_encoder import observation_encoder
 _LEAST_REMAINING = 0.1  # bounds the weight of the loss
 
 
-class FlowMatchingPolicy(ChunkPolicy):
+class FlowMatchingPolicy(DenoisingPolicy):
     """MLP velocity field on cat(chunk T*D, t, observation), three hidden layers with Mish, solved from noise.
 
     With ``prediction="action"`` the network's output is the clean chunk that the noisy one comes from, and

@@ -72,7 +72,7 @@ class RobotActionGenerator(GaussianPolicy):
         self.fusion = mlp(widths, dropout=config.dropout, activate_last=True)
         self.mean, self.std = mlp([widths[-1], size]), mlp([widths[-1], size])
 
-    def distribution(self, *observation: Tensor) -> Normal:
+    def action_distribution(self, *observation: Tensor) -> Normal:
         """Distribution (B, T, D) of the actions in normalised units, before the bound."""
         return self._distribution(self.fusion(joined(observation)))
 

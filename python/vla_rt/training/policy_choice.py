@@ -24,8 +24,8 @@ def policy_classes() -> dict[str, type[nn.Module]]:
     found = {}
     for name in policies.__all__:
         value = getattr(policies, name)
-        trainable = inspect.isclass(value) and issubclass(value, nn.Module) and not inspect.isabstract(value)
-        if trainable and hasattr(value, "loss") and hasattr(value, "predict"):
+        is_policy = inspect.isclass(value) and issubclass(value, policies.ChunkPolicy)
+        if is_policy and not inspect.isabstract(value):
             words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
             found[words.removesuffix("_policy")] = value
     return found

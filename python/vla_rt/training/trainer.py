@@ -101,7 +101,9 @@ class _Run:
             policy.set_statistics(_statistics(dataset, names))  # type: ignore[operator]
         policy.to(config.device)
         group.share_weights(policy)
-        self.source = BatchSource(dataset, names, config.batch_size, config.seed, optional=["action_is_pad"])
+        names += [name for name in getattr(policy, "targets", ()) if name != "action"]
+        optional = getattr(policy, "optional_targets", ("action_is_pad",))
+        self.source = BatchSource(dataset, names, config.batch_size, config.seed, optional)
         self.optimizer = _optimizer(policy, config)
         self.average = WeightAverage(policy, config.ema_decay)
         self.step = 0

@@ -78,21 +78,29 @@ class TransformerBlock(nn.Module):
 
     def forward(self, h: Tensor, memory: Tensor | None = None, visible: Tensor | None = None) -> Tensor:
         """Whole sequences: h (B, n, width), memory (B, m, width), ``visible`` of the self attention."""
-        own = self.self_norm(h)
-        h = h + self.drop(self.self_attention(own, self.self_attention.keys_values(own), visible))
-        return self._after_self(h, memory)
+        return self.advance(h, self.keys_values(h), visible, memory)
 
     def step(self, h: Tensor, position: Tensor, cache: Cache, memory: Tensor | None = None) -> Tensor:
-        """One token h (B, 1, width) at ``position`` (1,), which sees those before it through the cache.
+        """One token h (B, 1, width) at ``position`` (1,), which sees those before it through the cache."""
+        self.remember(h, position, cache)
+        visible = torch.arange(cache[0].shape[2], device=h.device)[None] <= position
+        return self.advance(h, cache, visible, memory)
 
-        Writes its key and value into the two tensors of ``cache`` (B, heads, N, width / heads) in place.
-        """
-        own = self.self_norm(h)
-        key, value = self.self_attention.keys_values(own)
+    def keys_values(self, h: Tensor) -> Cache:
+        """What later tokens see of h (B, n, width)."""
+        return self.self_attention.keys_values(self.self_norm(h))
+
+    def remember(self, h: Tensor, position: Tensor, cache: Cache) -> None:
+        """Writes key and value of h (B, 1, width) into ``cache`` (B, heads, N, width / heads), in place."""
+        key, value = self.keys_values(h)
         cache[0].index_copy_(2, position, key)
         cache[1].index_copy_(2, position, value)
-        visible = torch.arange(cache[0].shape[2], device=h.device)[None] <= position
-        h = h + self.drop(self.self_attention(own, cache, visible))
+
+    def advance(
+        self, h: Tensor, keys_values: Cache, visible: Tensor | None = None, memory: Tensor | None = None
+    ) -> Tensor:
+        """Tokens h (B, n, width) that see what ``keys_values`` holds, their own included, and the memory."""
+        h = h + self.drop(self.self_attention(self.self_norm(h), keys_values, visible))
         return self._after_self(h, memory)
 
     def _after_self(self, h: Tensor, memory: Tensor | None) -> Tensor:
