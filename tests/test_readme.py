@@ -41,10 +41,19 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("where", "code"), blocks("python"), ids=lambda x: x if len(x) < 40 else "")
-def test_python_examples_run(where: str, code: str, workplace: Path) -> None:
+def programs() -> dict[str, str]:
+    """The Python blocks of each page, one after the other as they are read."""
+    pages: dict[str, str] = {}
+    for where, code in blocks("python"):
+        page = where.partition(":")[0]
+        pages[page] = pages.get(page, "") + f"# {where}\n{code}\n"
+    return pages
+
+
+@pytest.mark.parametrize("page", programs())
+def test_python_examples_run(page: str, workplace: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=workplace, timeout=120
+        [sys.executable, "-c", programs()[page]], capture_output=True, text=True, cwd=workplace, timeout=240
     )
     assert run.returncode == 0, run.stderr
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -128,16 +129,18 @@ class VideoWriter:
     def add(self, image: NDArray[np.uint8]) -> None:
         """Appends (H, W, 3)."""
         frame = self._av.VideoFrame.from_ndarray(image, format="rgb24")
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
+        with _scheduling_kept():
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
 
     def finish(self) -> None:
         """Completes the file and puts it in place."""
         from vla_rt._files import sync
 
-        for packet in self._stream.encode():
-            self._container.mux(packet)
-        self._container.close()
+        with _scheduling_kept():
+            for packet in self._stream.encode():
+                self._container.mux(packet)
+            self._container.close()
         sync(self._partial)
         self._partial.replace(self.path)
         sync(self.path.parent)
@@ -146,6 +149,17 @@ class VideoWriter:
         """Leaves nothing behind."""
         self._container.close()
         self._partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _scheduling_kept() -> Iterator[None]:
+    """SVT-AV1 makes the thread that calls it a real-time one where it may, and leaves it so."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
 
 
 class _Decoder:

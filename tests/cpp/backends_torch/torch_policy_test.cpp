@@ -5,14 +5,26 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
+#include <iterator>
 #include <string>
 
+#include "package/crc32.hpp"
 #include "vla_rt/backends/torch/torch_script_model.hpp"
 #include "vla_rt/package/policy.hpp"
 
 using namespace vla_rt;
+
+std::uint32_t crc32_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(in), {}};
+  Crc32 crc32;
+  crc32.add(content);
+  return crc32.value();
+}
 
 // A program without Python opens a package and samples from it.
 TEST_CASE("a package with a TorchScript network runs from C++ alone") {
@@ -33,8 +45,9 @@ def step(self, x, t, context: Tuple[Tensor, Tensor]):
     "kind": "state", "dtype": "float32", "shape": [2], "normalizer": {"mode": "identity", "convention": "lerobot"}}],
     "action_normalizer": {"mode": "mean_std", "convention": "lerobot", "mean": [10], "std": [2]},
     "action_space": null, "sampler": {"type": "flow_matching", "num_steps": 5, "solver": "rk4", "noise_at": 1},
-    "backends": ["torchscript"], "checks": {}, "files": {"model.ts": )"
-      << std::filesystem::file_size(folder / "model.ts") << "}}";
+    "backends": ["torchscript"], "checks": {}, "files": {"model.ts": {"bytes": )"
+      << std::filesystem::file_size(folder / "model.ts") << R"(, "crc32": ")" << std::hex << std::setw(8)
+      << std::setfill('0') << crc32_of(folder / "model.ts") << R"("}}})";
   register_torch_backends();
   const auto policy = Policy::load(folder);
   CHECK(policy->backend() == "torchscript");
