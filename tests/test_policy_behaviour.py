@@ -386,6 +386,23 @@ def test_the_encoder_listens_and_ignores_padding():
         assert torch.isfinite(encoder(image, torch.zeros_like(words), state)).all()
 
 
+def test_unknown_word_ids_are_named():
+    multimodal = vp.MultimodalConfig(width=8, vocabulary_size=4, text_width=8, text_heads=2)
+    config = vp.FlowMatchingConfig(
+        observation=(("instruction", (3,), "int64"),), obs_dim=8, multimodal=multimodal
+    )
+    policy = vp.FlowMatchingPolicy(config)
+    assert policy.predict({"instruction": np.array([3, 1, 0])}).shape == (16, 7)
+    for words, at in (([1, 4, 0], 1), ([1, 2, -1], 2)):
+        with pytest.raises(vr.ConfigError) as caught:
+            policy.predict({"instruction": np.array(words)})
+        assert caught.value.name == f"instruction[{at}]"
+        with pytest.raises(vr.ConfigError, match="instruction"):
+            policy.loss({"instruction": torch.tensor([words]), "action": torch.zeros(1, 16, 7)})
+    with pytest.raises(vr.ConfigError, match="whole numbers"):
+        policy.predict({"instruction": np.array([1.0, 2.0, 0.0])})
+
+
 def test_words():
     vocabulary = vp.InstructionVocabulary.of(["Touch the red block!", "touch the blue block"], length=6)
     assert vocabulary.words == ("block", "blue", "red", "the", "touch")

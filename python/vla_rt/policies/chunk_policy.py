@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 import vla_rt
-from vla_rt.errors import require
+from vla_rt.errors import ConfigError, error, require
 from vla_rt.policies.feature_normalizer import FeatureNormalizer
 from vla_rt.policies.features import FeatureSpec, batch_feature, observation_tensors
 from vla_rt.policies.policy_config import PolicyConfig
@@ -207,6 +207,9 @@ class ChunkPolicy(nn.Module, ABC):
 
     def _normalized(self, features: list[Tensor]) -> list[Tensor]:
         """Features (B, *shape) in normalised units."""
+        for feature, spec in zip(features, self.config.observation, strict=True):
+            if spec.is_tokens:
+                _require_ids(feature, spec, self.config.vocabulary_of(spec))
         return [
             _normalized_feature(feature.to(self.device), spec, normalizer)
             for feature, spec, normalizer in zip(
@@ -260,6 +263,14 @@ def mean_over_rows(errors: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
     require(pad.shape == errors.shape, "action_is_pad", tuple(pad.shape), f"must be {tuple(errors.shape)}")
     counts = (~pad.bool()).to(errors)
     return (errors * counts).sum() / counts.sum().clamp(min=1.0)
+
+
+def _require_ids(feature: Tensor, spec: FeatureSpec, size: int | None) -> None:
+    bad = torch.nonzero((feature < 0) | (feature >= size)) if size is not None else feature[:0]
+    if bad.numel():
+        at = tuple(bad[0].tolist())
+        bound = f"must be an id in 0..{0 if size is None else size - 1}"
+        raise error(ConfigError, f"{spec.name}{list(at[1:])}", feature[at].item(), bound)
 
 
 def _normalized_feature(feature: Tensor, spec: FeatureSpec, normalizer: FeatureNormalizer) -> Tensor:

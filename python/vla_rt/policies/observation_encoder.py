@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vla_rt.errors import require
+from vla_rt.policies.features import FeatureSpec
 from vla_rt.policies.multimodal_encoder import MultimodalConfig, MultimodalEncoder
 from vla_rt.policies.networks.mlp import mlp
 from vla_rt.policies.policy_config import PolicyConfig
@@ -60,6 +61,10 @@ class EncodedPolicyConfig(PolicyConfig):
             self.obs_dim,
             f"without an encoder must be the features' {size} values",
         )
+
+    def vocabulary_of(self, spec: FeatureSpec) -> int | None:
+        """Number of ids that a feature of whole numbers may hold."""
+        return None if self.multimodal is None else self.multimodal.vocabulary_size
 
 
 class ConcatenatingEncoder(nn.Sequential):

@@ -61,6 +61,10 @@ class PolicyConfig(CheckedConfig):
             return "identity"
         return self.image_normalization if spec.is_image else self.observation_normalization
 
+    def vocabulary_of(self, spec: FeatureSpec) -> int | None:
+        """Number of ids that a feature of whole numbers may hold; None where that is not known."""
+        return None
+
     def _require_numbers(self) -> None:
         """Only float32 features."""
         for i, spec in enumerate(self.observation):
