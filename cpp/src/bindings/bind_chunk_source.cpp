@@ -109,6 +109,7 @@ class PythonChunkSource final : public ChunkSource {
   [[nodiscard]] PythonGuidance guidance_object(const ChunkPrefix& previous) const {
     const py::ssize_t rows = previous.rows;
     const auto columns = static_cast<py::ssize_t>(previous.values.size()) / rows;
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): only a source with guidance is asked
     return {Array<double>({rows, columns}, previous.values.data()), previous.delay, previous.end, *guidance_};
   }
 

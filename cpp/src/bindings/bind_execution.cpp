@@ -162,8 +162,7 @@ void bind_config(py::module_& m) {
            py::arg("plan_timeout_s"), py::arg("max_following_error"), py::arg("watchdog_s"),
            py::arg("inference_rate_hz"), py::arg("inference_stop_timeout_s"), py::arg("realtime"),
            py::arg("priority"), py::arg("cpu"), py::arg("lock_memory"), py::arg("spin_s"),
-           py::arg("first_state_timeout_s"), py::arg("trace_s"),
-           py::arg("rotation_dims") = py::tuple())
+           py::arg("first_state_timeout_s"), py::arg("trace_s"), py::arg("rotation_dims") = py::tuple())
       .def(
           "surround",
           [](ControlConfig& c, const std::optional<Kinematics>& kinematics, const py::object& workspace,

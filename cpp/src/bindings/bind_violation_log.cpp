@@ -31,7 +31,8 @@ void bind_violation_log(py::module_& m) {
            }),
            py::arg("path"))
       .def(
-          "take", &ViolationLog::take, py::arg("enforcer"),
+          "take", [](ViolationLog& log, const ConstraintEnforcer& enforcer) { log.take(enforcer); },
+          py::arg("enforcer"),
           "Hands over what the enforcer, always the same one, has logged since the last call. Call it after\n"
           "every tick: an enforcer keeps its newest 256 entries.")
       .def("close", &ViolationLog::close, py::call_guard<py::gil_scoped_release>(),

@@ -82,7 +82,8 @@ std::array<Vector3, 2> across(const Vector3& n) {
 // Shifts and tilts the line as long as the volume falls.
 Line refined(Line line, std::span<const Vector3> points, double extent) {
   double best = volume(around(line, points));
-  for (double step = 0.2; step > 1e-4; step *= 0.5) {
+  double step = 0.2;
+  for (int halvings = 0; halvings < 11; ++halvings, step *= 0.5) {
     for (bool better = true; better;) {
       better = false;
       const std::array<Vector3, 2> sides = across(line.direction);

@@ -155,8 +155,7 @@ ConstraintEnforcer::ConstraintEnforcer(const JointLimits& limits, double period_
 ConstraintEnforcer::ConstraintEnforcer(const JointLimits& limits, double period_s,
                                        const EnforcerOptions& options) {
   limits.validate();
-  if (!within(period_s, 1e-6, 1))
-    throw ConfigError("period_s", number(period_s), "must be in [1e-6, 1] s");
+  if (!within(period_s, 1e-6, 1)) throw ConfigError("period_s", number(period_s), "must be in [1e-6, 1] s");
   if (!within(options.smoothing_s, 0, 0.05))
     throw ConfigError("smoothing_s", number(options.smoothing_s), "must be in [0, 0.05]");
   impl_ = std::make_unique<Impl>(limits, period_s, options);

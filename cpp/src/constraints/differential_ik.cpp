@@ -24,7 +24,7 @@ constexpr double kPostureShare = 0.1;                       // of the velocity l
 constexpr double kVelocityShare = 0.95;  // so that the enforcer can catch up with the joints here
 constexpr double kBrakeShare = 0.5;      // of acceleration and jerk, for the same reason
 
-const JointLimits& validated(const JointLimits& limits, const Kinematics& kinematics) {
+JointLimits validated(const JointLimits& limits, const Kinematics& kinematics) {
   limits.validate();
   if (limits.num_joints != kinematics.num_joints())
     throw ConfigError("limits", std::to_string(limits.num_joints) + " joints",
@@ -32,7 +32,7 @@ const JointLimits& validated(const JointLimits& limits, const Kinematics& kinema
   return limits;
 }
 
-const DifferentialIkOptions& validated(const DifferentialIkOptions& o, const JointLimits& limits) {
+DifferentialIkOptions validated(const DifferentialIkOptions& o, const JointLimits& limits) {
   const auto require = [](const char* name, double value, bool good, const char* bound) {
     if (!good) throw ConfigError(name, number(value), bound);
   };

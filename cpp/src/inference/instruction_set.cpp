@@ -50,7 +50,7 @@ InstructionSet best_instruction_set() noexcept {
 
 InstructionSet instruction_set() {
   const InstructionSet best = best_instruction_set();
-  const char* wanted = std::getenv(kVariable);
+  const char* wanted = std::getenv(kVariable);  // NOLINT(concurrency-mt-unsafe): nobody here sets it
   if (wanted == nullptr || *wanted == '\0') return best;
   for (const InstructionSet set : kSets)
     if (wanted == std::string(to_string(set))) {

@@ -135,7 +135,7 @@ class FlowCheck {
   }
 
  private:
-  std::size_t buffer(int view, const std::string& field) const {
+  [[nodiscard]] std::size_t buffer(int view, const std::string& field) const {
     if (view < 0 || static_cast<std::size_t>(view) >= plan_.views.size())
       throw FormatError(field, std::to_string(view), "must be below " + std::to_string(plan_.views.size()));
     return static_cast<std::size_t>(plan_.views[static_cast<std::size_t>(view)].buffer);

@@ -29,9 +29,9 @@ class BinTokens final : public ActionTokens {
     if (dim != 1) require_dimension(dim, action_dim);
     num_tokens_ = horizon * action_dim / dim * tokenizer_->tokens_per_action();
   }
-  std::int64_t min_token() const noexcept override { return tokenizer_->min_token(); }
-  std::int64_t max_token() const noexcept override { return tokenizer_->max_token(); }
-  bool fits(int num_tokens) const noexcept override { return num_tokens == num_tokens_; }
+  [[nodiscard]] std::int64_t min_token() const noexcept override { return tokenizer_->min_token(); }
+  [[nodiscard]] std::int64_t max_token() const noexcept override { return tokenizer_->max_token(); }
+  [[nodiscard]] bool fits(int num_tokens) const noexcept override { return num_tokens == num_tokens_; }
   void decode(std::span<const std::int64_t> tokens, std::span<double> actions) const override {
     tokenizer_->decode(tokens, actions);
   }
@@ -46,9 +46,9 @@ class MotionTokens final : public ActionTokens {
   MotionTokens(int horizon, int action_dim) : horizon_(horizon) {
     require_dimension(MotionTokenizer::kActionDim, action_dim);
   }
-  std::int64_t min_token() const noexcept override { return 0; }
-  std::int64_t max_token() const noexcept override { return MotionTokenizer::kVocabSize - 1; }
-  bool fits(int num_tokens) const noexcept override { return num_tokens % horizon_ == 0; }
+  [[nodiscard]] std::int64_t min_token() const noexcept override { return 0; }
+  [[nodiscard]] std::int64_t max_token() const noexcept override { return MotionTokenizer::kVocabSize - 1; }
+  [[nodiscard]] bool fits(int num_tokens) const noexcept override { return num_tokens % horizon_ == 0; }
   void decode(std::span<const std::int64_t> tokens, std::span<double> actions) const override {
     constexpr std::size_t kDim = MotionTokenizer::kActionDim;
     const std::size_t per_row = tokens.size() / static_cast<std::size_t>(horizon_);
@@ -69,10 +69,12 @@ class FastTokens final : public ActionTokens {
  public:
   FastTokens(FastTokenizer tokenizer, bool strict, int horizon, int action_dim)
       : tokenizer_(std::move(tokenizer)), strict_(strict), horizon_(horizon), action_dim_(action_dim) {}
-  std::int64_t min_token() const noexcept override { return 0; }
-  std::int64_t max_token() const noexcept override { return tokenizer_.encoder().vocab_size() - 1; }
-  bool fits(int /*num_tokens*/) const noexcept override { return true; }
-  bool is_open_ended() const noexcept override { return true; }
+  [[nodiscard]] std::int64_t min_token() const noexcept override { return 0; }
+  [[nodiscard]] std::int64_t max_token() const noexcept override {
+    return tokenizer_.encoder().vocab_size() - 1;
+  }
+  [[nodiscard]] bool fits(int /*num_tokens*/) const noexcept override { return true; }
+  [[nodiscard]] bool is_open_ended() const noexcept override { return true; }
   void decode(std::span<const std::int64_t> tokens, std::span<double> actions) const override {
     tokenizer_.decode(tokens, horizon_, action_dim_, strict_, actions);
   }

@@ -27,7 +27,8 @@ std::string read_text(const std::filesystem::path& file) {
 }
 
 // Part of this library, so known to every process that loads it.
-[[maybe_unused]] const bool kRegistered = (register_backend("native", &open_native_model), true);
+[[maybe_unused]] const bool kRegistered =  // NOLINT(bugprone-throwing-static-initialization)
+    (register_backend("native", &open_native_model), true);
 
 }  // namespace
 

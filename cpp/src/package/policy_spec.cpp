@@ -115,7 +115,7 @@ void read_inventory(const JsonField& root, PolicySpec& spec) {
   for (const std::string& backend : spec.backends)
     for (const std::string& file : files_of(backend))
       if (!spec.files.contains(file))
-        root.at("files").fail("lacks \"" + file + "\", the network of " + backend);
+        root.at("files").fail("lacks \"" + std::string(file).append("\", the network of ").append(backend));
   for (const auto& [name, field] : root.at("checks").members(kMaxEntries)) {
     if (field.is_number()) {
       spec.checks[name] = field.number();

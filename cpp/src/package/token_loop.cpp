@@ -11,7 +11,8 @@ namespace vla_rt {
 TokenLoop::TokenLoop(const PolicySpec& spec, const std::filesystem::path& folder, Model& model)
     : spec_(std::get<AutoregressiveSpec>(spec.sampler)),
       sampler_(spec_),
-      tokens_(ActionTokens::make(spec.tokenizer.value(), spec.horizon, spec.action_dim, folder)),
+      // NOLINTNEXTLINE(bugprone-unchecked-optional-access): a spec with this sampler has one
+      tokens_(ActionTokens::make(*spec.tokenizer, spec.horizon, spec.action_dim, folder)),
       model_(model),
       logits_(model.output_size()) {
   if (tokens_->max_token() >= spec_.vocab_size)

@@ -101,6 +101,7 @@ void check_tokens(const PolicySpec& spec, const JsonField& root) {
   if (sampler == nullptr) return;
   const JsonField tokenizer = root.at("tokenizer");
   const JsonField options = root.at("sampler");
+  // NOLINTNEXTLINE(bugprone-unchecked-optional-access): refused above when it is missing
   if (std::holds_alternative<FastTokenizerSpec>(*spec.tokenizer)) {
     for (const char* file : {"processor_config.json", "tokenizer.json"})
       if (!spec.files.contains(file))

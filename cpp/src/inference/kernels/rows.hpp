@@ -89,7 +89,7 @@ inline void reduce(const RowsArgs& args) noexcept {
       result = x[0];
       for (int i = 1; i < n; ++i) {
         const bool better = args.reduction == Reduction::Maximum ? x[i] > result : x[i] < result;
-        result = better || x[i] != x[i] ? x[i] : result;
+        result = better || x[i] != x[i] ? x[i] : result;  // NOLINT(misc-redundant-expression): NaN
       }
     }
     args.output[r * args.output_stride] = result;
