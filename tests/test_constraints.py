@@ -243,6 +243,9 @@ def test_smoothing_keeps_noise_out_of_the_jerk():
         rough = enforcer(joint_limits(j=jerk), [0.5]).run(target)["jerk"]
         smooth = enforcer(joint_limits(j=jerk), [0.5], smoothing_s=0.02).run(target)["jerk"]
         assert np.sqrt(np.mean(smooth**2)) < 0.3 * jerk < np.sqrt(np.mean(rough**2))
+        noisy_velocity = np.gradient(target, 1e-3, axis=0)
+        same = enforcer(joint_limits(j=jerk), [0.5], smoothing_s=0.02).run(target, noisy_velocity)["jerk"]
+        np.testing.assert_array_equal(same, smooth)
 
 
 # ---- the interface ----

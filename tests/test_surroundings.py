@@ -349,3 +349,13 @@ def test_wrong_set_ups(panda, collision, urdf, tmp_path):
         vr.CollisionModel(chain)
     with pytest.raises(vr.ConfigError, match="q"):
         collision.distance(np.zeros(6))
+
+
+def test_a_link_called_world_makes_that_name_ambiguous(urdf):
+    robots = urdf.parents[2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ur5 = vr.Kinematics.from_urdf(str(robots / "ur_description/urdf/ur5_robot.urdf"), "tool0")
+    assert "world" in ur5.link_names
+    with pytest.raises(vr.ConfigError, match=r"ignore\[0\] = world: is ambiguous"):
+        vr.CollisionModel(ur5, ignore=[("world", "wrist_3_link")])

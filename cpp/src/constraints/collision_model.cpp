@@ -73,11 +73,17 @@ void check_shapes(const Kinematics& kinematics, const CollisionShapes& shapes) {
           throw ConfigError(which + ".rotation", number(product), "must be orthonormal to 1e-9");
       }
   }
+  const auto is_link = [&](const std::string& name) {
+    return std::ranges::find(kinematics.link_names(), name) != kinematics.link_names().end();
+  };
   for (std::size_t i = 0; i < shapes.ignore.size(); ++i)
-    for (const std::string& link : {shapes.ignore[i].first, shapes.ignore[i].second})
-      if (link != "world" &&
-          std::ranges::find(kinematics.link_names(), link) == kinematics.link_names().end())
+    for (const std::string& link : {shapes.ignore[i].first, shapes.ignore[i].second}) {
+      if (link != "world" && !is_link(link))
         throw ConfigError(indexed("ignore", static_cast<long>(i)), link, "is not on the chain");
+      if (link == "world" && is_link(link))
+        throw ConfigError(indexed("ignore", static_cast<long>(i)), link,
+                          "is ambiguous: a link has this name, and so have the surroundings");
+    }
   if (shapes.capsules.empty()) throw ConfigError("capsules", "none", "needs at least one");
 }
 

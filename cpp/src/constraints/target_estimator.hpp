@@ -73,9 +73,11 @@ class TargetEstimator {
     return limited(smooth_ ? q_ : q, v_, b);
   }
 
-  /// Target q inside the range with its own, finite, velocity.
+  /// Target q inside the range with its own, finite, velocity. When smoothing, its motion is that of its
+  /// positions alone: the velocity of a noisy target is noisier still.
   [[nodiscard]] TargetMotion see_motion(double q, double feedforward, const JointBounds& b,
                                         double h) noexcept {
+    if (smooth_) return see_position(q, false, b, h);
     last_q_ = q;
     has_motion_ = false;
     const double v = std::clamp(feedforward, -b.V, b.V);

@@ -35,7 +35,7 @@ class PlanClock {
       return time_ns_ = now;
     }
     const double dt = to_seconds(period_ns_);
-    const double lag = to_seconds(std::max(now - nominal, -kMaxLag));
+    const double lag = to_seconds(std::max(now, nominal - kMaxLag) - nominal);
     excess_ += dt / time_constant_ * (lag / time_constant_ - 2 * excess_);
     excess_ = std::clamp(excess_, -1.0, kMaxExcess);
     if (lag == 0 && std::fabs(excess_) < 1e-9) excess_ = 0;
