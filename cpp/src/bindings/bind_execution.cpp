@@ -139,7 +139,7 @@ void bind_config(py::module_& m) {
                        std::optional<int> execution_horizon, double blend_s, const std::string& interpolation,
                        const std::string& merge, const ArrayLike& merge_weights,
                        const ArrayLike& discrete_dims, const std::string& on_starvation,
-                       double temporal_ensemble_coeff, std::optional<CartesianConfig> cartesian,
+                       double temporal_ensemble_coeff, const std::optional<CartesianConfig>& cartesian,
                        std::optional<JointLimits> limits, bool path_preserving, double smoothing_s,
                        double state_timeout_s, double plan_timeout_s, double max_following_error,
                        double watchdog_s, double inference_rate_hz, double inference_stop_timeout_s,
