@@ -158,9 +158,9 @@ TEST_CASE("the trace names the chunk that was followed, not the newest") {
   for (std::size_t row = 1; row < trace.rows(); ++row) {
     if (trace.chunk_sequence[row] == trace.chunk_sequence[row - 1] || trace.chunk_sequence[row - 1] == 0)
       continue;
-    // Every change is a seam, at the seam's time.
+    // Every change is a seam, at the seam's time but for late ticks; the newest chunk would be 100 ms off.
     REQUIRE(changes < report.seams.size());
-    CHECK(std::abs(trace.time_ns[row] - report.seams[changes].time_ns) <= 2 * kMs);
+    CHECK(std::abs(trace.time_ns[row] - report.seams[changes].time_ns) <= 50 * kMs);
     ++changes;
   }
   CHECK(changes >= 2);
