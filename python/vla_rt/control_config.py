@@ -328,12 +328,12 @@ class ControlConfig:
 def _check_type(name: str, value: object) -> None:
     if value is None and name in _OPTIONAL:
         return
+    if name == "workspace":  # one or several, which the core tells apart and checks
+        return
     if name in _OBJECTS:
         kind = _OBJECTS[name]
         found = type(value).__name__
         require(isinstance(value, kind), name, found, f"must be a {kind.__name__} or None")
-    elif name == "workspace":
-        pass  # one or several: the core says what is wrong
     elif name == "violation_log":
         require(isinstance(value, (str, Path)), name, value, "must be a path")
     elif name == "action_space":
