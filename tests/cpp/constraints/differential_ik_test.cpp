@@ -8,9 +8,9 @@
 #include <random>
 #include <vector>
 
-#include "constraints/allocation_count.hpp"
 #include "constraints/damped_least_squares.hpp"
 #include "constraints/seven_joint_arm.hpp"
+#include "instruments/allocation_count.hpp"
 #include "vla_rt/constraints/constraint_enforcer.hpp"
 #include "vla_rt/constraints/violation_counter.hpp"
 
@@ -130,7 +130,7 @@ TEST_CASE("inverse kinematics allocates nothing, whatever the poses") {
   ik.reset(all(0.3));
   DifferentialIkReport report;
   const std::vector<double> elsewhere = all(-0.5);
-  const long before = allocations_so_far();
+  const long before = allocations();
   for (int t = 0; t < 3000; ++t) {
     Pose target = ik.pose();
     target.position[static_cast<std::size_t>(t % 3)] += t % 11 == 0 ? 5 : 0.01;
@@ -141,5 +141,5 @@ TEST_CASE("inverse kinematics allocates nothing, whatever the poses") {
     if (t % 500 == 0) ik.follow(elsewhere);
   }
   CHECK(before > 0);  // the counter does count
-  CHECK(allocations_so_far() == before);
+  CHECK(allocations() == before);
 }

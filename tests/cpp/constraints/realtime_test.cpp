@@ -9,25 +9,11 @@
 #include <new>
 #include <vector>
 
-#include "constraints/allocation_count.hpp"
 #include "constraints/random_arm.hpp"
+#include "instruments/allocation_count.hpp"
 #include "instruments/syscall_trap.hpp"
 #include "vla_rt/constraints/constraint_enforcer.hpp"
 #include "vla_rt/core/errors.hpp"
-
-namespace {
-thread_local long allocations = 0;
-}  // namespace
-
-long allocations_so_far() noexcept { return allocations; }
-
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 using namespace vla_rt;
 
@@ -42,7 +28,7 @@ TEST_CASE("apply, stop and the log allocate nothing, whatever the targets") {
     std::vector<WishLogEntry> log(ConstraintEnforcer::kLogCapacity);
     EnforcerReport report;
     enforcer.reset(start);
-    const long before = allocations;
+    const long before = allocations();
     CHECK(before > 0);  // the counter does count
     for (int t = 0; t < 3000; ++t) {
       for (std::size_t i = 0; i < 7; ++i) {
@@ -56,7 +42,7 @@ TEST_CASE("apply, stop and the log allocate nothing, whatever the targets") {
       if (t % 100 == 0) enforcer.stop();
       CHECK(enforcer.copy_log(log) <= ConstraintEnforcer::kLogCapacity);
     }
-    CHECK(allocations == before);
+    CHECK(allocations() == before);
     CHECK(enforcer.log_count() > 0);
   }
 }
@@ -108,10 +94,10 @@ class Cornered {
 
 TEST_CASE("among walls and obstacles, blocked, it allocates nothing either") {
   Cornered arm(51);
-  const long before = allocations;
+  const long before = allocations();
   int blocked = 0;
   for (int t = 0; t < 3000; ++t) blocked += arm.tick() ? 1 : 0;
-  CHECK(allocations == before);
+  CHECK(allocations() == before);
   CHECK(blocked > 300);
 }
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "constraints/seven_joint_arm.hpp"
-#include "execution/allocation_count.hpp"
+#include "instruments/allocation_count.hpp"
 #include "vla_rt/constraints/violation_counter.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/execution/controller.hpp"

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "execution/allocation_count.hpp"
+#include "instruments/allocation_count.hpp"
 #include "vla_rt/core/errors.hpp"
 
 using namespace vla_rt;
@@ -52,19 +52,7 @@ Answer ask(ChunkExecutor& executor, TimeNs now) {
   return {q[0], dq[0], status};
 }
 
-thread_local long allocation_count = 0;
-
 }  // namespace
-
-long allocations() noexcept { return allocation_count; }
-
-void* operator new(std::size_t size) {
-  ++allocation_count;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 TEST_CASE("ticks that race with pushes see one continuous motion") {
   constexpr int D = 3;

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "execution/allocation_count.hpp"
 #include "execution/seven_joints.hpp"
+#include "instruments/allocation_count.hpp"
 #include "vla_rt/core/errors.hpp"
 
 using namespace vla_rt;

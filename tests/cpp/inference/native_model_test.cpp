@@ -1,5 +1,6 @@
 // The engine as a whole: answers, what a step does besides computing, and plans that nobody vouches for.
 #include "inference/native_model.hpp"
+#include "instruments/allocation_count.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
@@ -21,8 +22,6 @@
 using namespace vla_rt;
 
 namespace {
-
-thread_local long allocations_counted = 0;
 
 constexpr std::int64_t kSize = 12, kHidden = 40;
 
@@ -104,18 +103,6 @@ struct Runner {
 
 }  // namespace
 
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations_counted;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  ++allocations_counted;
-  return std::malloc(size);
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-
 TEST_CASE("every instruction set answers what the formula says, and the same bits again") {
   for (const InstructionSet set : {InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512}) {
     if (set > best_instruction_set()) continue;
@@ -136,13 +123,13 @@ TEST_CASE("every instruction set answers what the formula says, and the same bit
 TEST_CASE("a chunk allocates nothing, calls no system and faults no page") {
   Runner runner;
   runner.chunk();
-  const long before = allocations_counted;
+  const long before = allocations();
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
   const long faults = usage.ru_minflt + usage.ru_majflt;
   for (int i = 0; i < 1000; ++i) runner.chunk();
   getrusage(RUSAGE_THREAD, &usage);
-  CHECK(allocations_counted == before);
+  CHECK(allocations() == before);
   CHECK(usage.ru_minflt + usage.ru_majflt == faults);
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
   const int code = syscall_trap::exit_code_of([&] {

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "sampling/allocation_count.hpp"
+#include "instruments/allocation_count.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/sampling/autoregressive_sampler.hpp"
 #include "vla_rt/sampling/consistency_sampler.hpp"
@@ -59,9 +59,9 @@ TEST_CASE("sampling allocates nothing, with own noise too") {
   for (const auto& sampler : stochastic_samplers()) {
     Tanh denoiser;
     std::vector<float> x(112, 0.5F), scratch(sampler->scratch_size(112));
-    const long before = allocation_count;
+    const long before = allocations();
     sampler->sample(denoiser, x, {1, 2}, {}, scratch);
-    CHECK(allocation_count == before);
+    CHECK(allocations() == before);
     CHECK(denoiser.calls == 10);
   }
 }
@@ -101,9 +101,9 @@ TEST_CASE("tokens are drawn without allocation once the workspace has grown") {
   const int length = sampler.sample(model, 2, {1, 2}, workspace);
   const std::vector<std::int64_t> tokens = workspace.tokens;
   CHECK(tokens.size() == static_cast<std::size_t>(2 * length));
-  const long before = allocation_count;
+  const long before = allocations();
   CHECK(sampler.sample(model, 2, {1, 2}, workspace) == length);
-  CHECK(allocation_count == before);
+  CHECK(allocations() == before);
   CHECK(workspace.tokens == tokens);
 }
 

@@ -9,12 +9,10 @@
 #include <new>
 #include <vector>
 
-#include "sampling/allocation_count.hpp"
+#include "instruments/allocation_count.hpp"
 #include "vla_rt/core/errors.hpp"
 
 using namespace vla_rt;
-
-thread_local long allocation_count = 0;
 
 namespace {
 
@@ -36,15 +34,6 @@ std::vector<float> integrate(const FlowMatchingOptions& options, Denoiser& field
 }
 
 }  // namespace
-
-// This test program counts its own heap calls.
-void* operator new(std::size_t size) {
-  ++allocation_count;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 TEST_CASE("stages come in order with exact end points") {
   const FlowMatchingSampler rk4({2, OdeSolver::Rk4, 1});
@@ -107,9 +96,9 @@ TEST_CASE("sampling allocates nothing") {
   Field field([](double x, double) { return -x; });
   const FlowMatchingSampler sampler({10, OdeSolver::Rk4, 0});
   std::vector<float> x(112, 0.5F), scratch(sampler.scratch_size(112));
-  const long before = allocation_count;
+  const long before = allocations();
   sampler.sample(field, x, 0, {}, scratch);
-  CHECK(allocation_count == before);
+  CHECK(allocations() == before);
   CHECK(field.calls == 40);
 }
 

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "sampling/allocation_count.hpp"
+#include "instruments/allocation_count.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/sampling/consistency_sampler.hpp"
 #include "vla_rt/sampling/ddim_sampler.hpp"
@@ -64,10 +64,10 @@ TEST_CASE("guided sampling allocates nothing") {
     for (const auto& sampler : samplers) {
       SineWithVjp denoiser;
       std::vector<float> x(guidance.size(), 0.5F), scratch(sampler->scratch_size(x.size()));
-      const long before = allocation_count;
+      const long before = allocations();
       guidance.aim(prefix_of(shorter, kT - 3, 3, 10), 1, kT, kD);
       sampler->sample(denoiser, x, 0, {}, scratch, &guidance);
-      CHECK(allocation_count == before);
+      CHECK(allocations() == before);
     }
   }
 }
