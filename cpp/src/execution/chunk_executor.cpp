@@ -66,6 +66,7 @@ struct ChunkExecutor::Impl {
   JointArray given_out{};
   bool given = false;
   std::uint64_t sequence = 0;  // of the chunk that gave it
+  TimeNs splice_ns = 0;        // of its segment
   bool moving = false;         // that answer is where the robot was told to be
   bool has_origin = false;     // so is the answer before the first chunk
   Fade correction;             // what the plan in hand differs by from the motion that was given out
@@ -79,7 +80,7 @@ struct ChunkExecutor::Impl {
         planner(inner, rotations, config.action_dim) {
     if (!rotations.empty()) inner_chunk = std::make_unique<ActionChunk>();
     plans.for_each_slot([&](Plan& plan) { plan.prepare(inner); });
-    correction.prepare(D, 1);
+    correction.prepare(D, 1, inner.period_s);
     start_from({});
   }
 
@@ -99,6 +100,7 @@ void ChunkExecutor::Impl::start_from(std::span<const double> position) {
   now = plan_end = due = kNever;
   given = false;
   sequence = 0;
+  splice_ns = 0;
   moving = false;
   last = {};
   correction.clear();
@@ -145,6 +147,8 @@ void ChunkExecutor::Impl::give_out(std::span<double> position, std::span<double>
 void ChunkExecutor::Impl::pick_up(TimeNs previous) noexcept {
   if (!moving) return;
   const Plan& plan = plans.front();
+  Motion smooth;  // of what is under way
+  correction.add_smooth(previous, 1, D, smooth);
   correction.clear();
   const Segment& segment = plan.segments[static_cast<std::size_t>(plan.active(previous))];
   if (!segment.blended && !segment.origin) return;
@@ -152,7 +156,11 @@ void ChunkExecutor::Impl::pick_up(TimeNs previous) noexcept {
   plan.evaluate(previous, inner.discrete_dims, planned);
   const Motion offset = difference(last, planned, planner.discrete(), D);
   if (offset.is_zero(D)) return;
-  correction.decay(offset, D, previous, planner.blend_ns());
+  for (int i = 0; i < plan.count; ++i)
+    if (const Segment& old = plan.segments[static_cast<std::size_t>(i)]; old.splice_ns == splice_ns)
+      old.fade.add_smooth(previous, 1, D, smooth);
+  segment.fade.add_smooth(previous, -1, D, smooth);
+  correction.decay(offset, smooth, segment.seam_noise, D, previous, planner.blend_ns());
   if (segment.splice_ns < previous) overtaken.add(1);
 }
 
@@ -218,6 +226,7 @@ Status ChunkExecutor::at(TimeNs time, std::span<double> position,
   e.correction.add(time, e.D, e.last);
   e.give_out(position, velocity);
   e.sequence = segment.sequence;
+  e.splice_ns = segment.splice_ns;
   e.moving = !segment.origin || e.has_origin;
   if (segment.covers(time)) return Status::Ok;
   if (!segment.origin) {

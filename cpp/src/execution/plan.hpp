@@ -31,36 +31,63 @@ struct Motion {
   [[nodiscard]] bool is_zero(int D) const noexcept;
 };
 
+/// Standard deviation of what is noise in rows (T, D): of their fourth differences, in which a motion that is
+/// smooth over five rows is nothing. Zeros for fewer rows.
+[[nodiscard]] JointArray noise_of(std::span<const double> rows, int horizon, int D) noexcept;
+/// Largest velocity and acceleration that such noise makes, per noise, in a plan through rows of this period.
+[[nodiscard]] double noise_velocity(double period_s) noexcept;
+[[nodiscard]] double noise_acceleration(double period_s) noexcept;
+
 /// a - b, zero in discrete dims.
 [[nodiscard]] Motion difference(const Motion& a, const Motion& b,
                                 const std::array<bool, kMaxActionDim>& discrete, int D) noexcept;
 
 /// A correction that fades to exactly zero at `end_ns`, added to a curve.
+///
+/// Velocity and acceleration that are only the noise of rows at a high rate must not be carried through the
+/// whole fade: over a hundred rows they would lead a thousand times further than the noise itself. What the
+/// rows' roughness explains settles within a few rows, the rest fades with the position.
 struct Fade {
   TimeNs start_ns = 0, end_ns = 0;  // empty when end <= start
-  RowInterpolator curve;
+  TimeNs settled_ns = 0;            // `settling` is added until here
+  RowInterpolator curve, settling;
+  double period_s = 0;  // of the rows
 
+  static constexpr int kSettlingRows = 5;
   static constexpr int kPieces = 16;  // of a cross-fade; short enough to follow two splines of usual periods
 
-  void prepare(int D, int pieces);
+  void prepare(int D, int pieces, double rows_period_s);
   void copy_from(const Fade& other) noexcept;
-  void clear() noexcept { start_ns = end_ns = 0; }
+  void clear() noexcept { start_ns = end_ns = settled_ns = 0; }
   [[nodiscard]] bool active(TimeNs t) const noexcept { return t < end_ns; }
-  /// The quintic from `offset` to zero with zero velocity and acceleration.
-  void decay(const Motion& offset, int D, TimeNs start, TimeNs duration) noexcept;
+  /// Quintics from `offset` to zero with zero velocity and acceleration. `noise` (D): of one row of old and
+  /// new plan together; `smooth`: what of the offset comes from other fades, and so is none.
+  void decay(Motion offset, const Motion& smooth, const JointArray& noise, int D, TimeNs start,
+             TimeNs duration) noexcept;
   void add(TimeNs t, int D, Motion& out) const noexcept;
+  /// Adds velocity and acceleration times `sign`, without what is settling.
+  void add_smooth(TimeNs t, double sign, int D, Motion& out) const noexcept;
+
+  /// Sets `settling` to what of `offset` the noise explains, and takes that out of it.
+  void settle(Motion& offset, const Motion& smooth, const JointArray& noise, int D, TimeNs start,
+              TimeNs duration) noexcept;
 };
 
-/// The samples a cross-fade is made from: (1 - w) (old - new) with the quintic smoothstep w, where it begins
-/// and after each piece.
+/// What a cross-fade is made from: old - new where it begins and after each piece. It is (1 - w) (old - new)
+/// with the quintic smoothstep w.
 class CrossFade {
  public:
   explicit CrossFade(int D);
-  /// Sets sample k = 0..kPieces from old - new at its time, `duration_s` being that of the whole fade.
-  void sample(int k, const Motion& offset, double duration_s) noexcept;
-  void write(TimeNs start, TimeNs duration, Fade& fade) const noexcept;
+  /// Sets sample k = 0..kPieces.
+  void sample(int k, const Motion& offset) noexcept;
+  /// Uses the samples up.
+  void write(TimeNs start, TimeNs duration, Fade& fade) noexcept;
 
  private:
+  // Velocity and acceleration between the ends from the positions: for pieces longer than a row, about which
+  // those of one moment say little.
+  void smooth(double piece_s) noexcept;
+
   std::size_t D_;
   std::vector<double> q_, dq_, ddq_;
 };
@@ -76,6 +103,8 @@ struct Segment {
   bool blended = false;        // the motion is continuous at the splice
   RowInterpolator rows;
   std::array<std::uint16_t, kMaxHorizon> predictions{};  // chunks averaged in each row (Ensemble)
+  JointArray noise{};                                    // of a row, one standard deviation
+  JointArray seam_noise{};                               // and of one of the plan before together
   Fade fade;
   std::vector<Stop> stop;  // (D) with Decelerate, else empty
 

@@ -43,7 +43,13 @@ void Planner::make_origin(std::span<const double> position, bool known, Plan& pl
   segment.origin = true;
   segment.blended = false;
   segment.fade.clear();
+  segment.noise = segment.seam_noise = {};
 }
+
+constexpr double kStopMean_s = 0.02;
+
+// What of x goes beyond +-bound.
+double beyond(double x, double bound) noexcept { return x - std::clamp(x, -bound, bound); }
 
 // Larger numbers would overflow in the curves between them.
 constexpr double kLargest = 1e100;
@@ -140,7 +146,11 @@ PushResult Planner::make(const ActionChunk& chunk, TimeNs present, const Plan& o
   Segment& before = plan.segments[static_cast<std::size_t>(plan.count - 1)];
   Segment& next = plan.segments[static_cast<std::size_t>(plan.count)];
 
-  next.rows.fit(merge(chunk, old, next), chunk.horizon, config_.period_s);
+  const std::span<const double> rows = merge(chunk, old, next);
+  next.rows.fit(rows, chunk.horizon, config_.period_s);
+  next.noise = noise_of(rows, chunk.horizon, D_);
+  for (std::size_t d = 0; d < static_cast<std::size_t>(D_); ++d)
+    next.seam_noise[d] = next.noise[d] + before.noise[d];
   next.splice_ns = splice;
   next.start_ns = start;
   next.end_ns = next.coast_ns = end;
@@ -178,6 +188,8 @@ void Planner::blend(const Motion& from, const Motion& to, const Plan& old, Segme
       blend_ns_ > 0 &&
       (before.origin ? has_origin_ : config_.mode != ExecutionMode::Rtc || !before.covers(next.splice_ns));
   if (!next.blended) return;
+  Motion smooth;
+  before.fade.add_smooth(next.splice_ns, 1, D_, smooth);
   // A cross-fade needs the old plan to go on under it, without a fade of its own that has just begun: one
   // product of smoothsteps on top of another soon becomes too steep. The decay has no memory and stays tame
   // however often it is restarted (its poles are a Bessel filter's).
@@ -185,26 +197,43 @@ void Planner::blend(const Motion& from, const Motion& to, const Plan& old, Segme
       before.fade.active(next.splice_ns) && next.splice_ns < before.fade.start_ns + blend_ns_ / 2;
   if (config_.merge == Merge::Replace || before.origin || fading ||
       before.end_ns < next.splice_ns + blend_ns_) {
-    next.fade.decay(difference(from, to, discrete_, D_), config_.action_dim, next.splice_ns, blend_ns_);
+    next.fade.decay(difference(from, to, discrete_, D_), smooth, next.seam_noise, D_, next.splice_ns,
+                    blend_ns_);
     return;
   }
-  Motion old_motion, new_motion;
+  Motion old_motion, new_motion, offset;
   for (int k = 0; k <= Fade::kPieces; ++k) {
     const TimeNs time = next.splice_ns + blend_ns_ * k / Fade::kPieces;
     old.evaluate(time, config_.discrete_dims, old_motion);
     next.base(time, config_.discrete_dims, new_motion);
-    cross_fade_.sample(k, difference(old_motion, new_motion, discrete_, D_), to_seconds(blend_ns_));
+    offset = difference(old_motion, new_motion, discrete_, D_);
+    if (k == 0) next.fade.settle(offset, smooth, next.seam_noise, D_, next.splice_ns, blend_ns_);
+    cross_fade_.sample(k, offset);
   }
   cross_fade_.write(next.splice_ns, blend_ns_, next.fade);
 }
 
+// From the last velocity, or where the noise of the rows may have made it, from the mean one of the last
+// rows.
 void Planner::prepare_stop(Segment& next) const noexcept {
   if (next.stop.empty()) return;
-  Motion at_end;
-  next.base(next.end_ns, config_.discrete_dims, at_end);
-  for (std::size_t d = 0; d < static_cast<std::size_t>(D_); ++d)
-    next.stop[d] = discrete_[d] ? Stop::at_rest(at_end.q[d])
-                                : Stop::plan(at_end.q[d], at_end.dq[d], at_end.ddq[d], *config_.limits, d);
+  Motion end;
+  next.base(next.end_ns, config_.discrete_dims, end);
+  const int last = next.rows.horizon() - 1;
+  const int rows = std::min(last, std::max(1, static_cast<int>(kStopMean_s / config_.period_s)));
+  const std::span<const double> before = next.rows.row(last - rows);
+  const double velocity = noise_velocity(config_.period_s),
+               acceleration = noise_acceleration(config_.period_s);
+  for (std::size_t d = 0; d < static_cast<std::size_t>(D_); ++d) {
+    if (discrete_[d]) {
+      next.stop[d] = Stop::at_rest(end.q[d]);
+      continue;
+    }
+    const double mean = rows > 0 ? (end.q[d] - before[d]) / (rows * config_.period_s) : 0;
+    const double v = mean + beyond(end.dq[d] - mean, velocity * next.noise[d]);
+    next.stop[d] =
+        Stop::plan(end.q[d], v, beyond(end.ddq[d], acceleration * next.noise[d]), *config_.limits, d);
+  }
 }
 
 void Planner::log_seam(const Motion& from, const Motion& to, TimeNs splice) noexcept {
