@@ -48,6 +48,11 @@ def oracle(
 ) -> tuple[np.ndarray, list[int]]:
     num_steps = options["num_steps"]
     scheduler.set_timesteps(num_steps)
+    if options.get("use_karras_sigmas"):
+        # The first level is that of the last training step, but float32 logarithms and truncation
+        # (squaredcos_cap_v2) make diffusers ask the network for the step before it.
+        assert scheduler.timesteps[0] - options["num_train_steps"] in (-1, -2)
+        scheduler.timesteps[0] = options["num_train_steps"] - 1
     denoiser = network(options["num_train_steps"])
     x = torch.tensor(start, dtype=torch.float32)
     timesteps = scheduler.timesteps.tolist()
@@ -85,7 +90,7 @@ def inputs(seed: int, num_steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 def random_common(rng: random.Random) -> dict[str, Any]:
     num_train = rng.choice([50, 100, 1000])
-    return {
+    options = {
         "num_train_steps": num_train,
         "beta_schedule": rng.choice(SCHEDULES),
         "beta_start": rng.choice([1e-4, 5e-4]),
@@ -94,6 +99,10 @@ def random_common(rng: random.Random) -> dict[str, Any]:
         "num_steps": rng.choice([1, 2, 3, 5, 7, 10, 14, 15, 20, 33, 49]),
         "timestep_spacing": rng.choice(SPACINGS),
     }
+    # Of leading spacing alone; more would lead past the last training step.
+    free = num_train - 1 - (options["num_steps"] - 1) * (num_train // options["num_steps"])
+    options["steps_offset"] = min(rng.choice([0, 1, 2]), free)
+    return options
 
 
 @pytest.mark.parametrize("seed", range(120))
@@ -145,8 +154,7 @@ def test_dpm_solver_equals_diffusers(seed: int) -> None:
     }
     if options["num_steps"] >= options["num_train_steps"] - 1:
         options["num_steps"] = 20
-    if options["use_karras_sigmas"] and options["beta_schedule"] == "squaredcos_cap_v2":
-        options["num_train_steps"] = 100  # with 500 and 1000, float32 logarithms make diffusers start at N-2
+        options["steps_offset"] = 0
     start, noises = inputs(seed, options["num_steps"])
     scheduler = diffusers.DPMSolverMultistepScheduler(**renamed(options))
     expected, timesteps = oracle(scheduler, options, start, noises)
@@ -305,3 +313,47 @@ def test_consistency_is_the_published_algorithm(num_steps: int) -> None:
     for k, sigma in enumerate(sigmas[1:]):
         x = smooth(x + np.sqrt(sigma**2 - 0.02**2) * noises[k], float(sigma))
     np.testing.assert_allclose(sampler.sample(smooth, start, step_noise=noises), x, atol=2e-5)
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 3, 5, 12])
+def test_consistency_equals_diffusers(num_steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the network inside its consistency function, and K of K + 1 levels."""
+    start, noises = inputs(num_steps, num_steps)
+    scheduler = diffusers.CMStochasticIterativeScheduler(
+        num_train_timesteps=num_steps + 1, sigma_min=0.02, clip_denoised=False
+    )
+    scheduler.set_timesteps(timesteps=list(range(num_steps - 1, -1, -1)))
+    drawn = itertools.count()
+    monkeypatch.setattr(
+        diffusers.schedulers.scheduling_consistency_models,
+        "randn_tensor",
+        lambda *_, **__: torch.tensor(noises[next(drawn)]),
+    )
+    inner = network(1)
+    x = torch.tensor(start) * scheduler.init_noise_sigma
+    for t in scheduler.timesteps:
+        answer = torch.tensor(inner(scheduler.scale_model_input(x, t).numpy(), 1), dtype=torch.float32)
+        x = scheduler.step(answer, t, x).prev_sample
+
+    def consistency(x: np.ndarray, sigma: float) -> np.ndarray:
+        kept = 0.5**2 / ((sigma - 0.02) ** 2 + 0.5**2)
+        scale = (sigma**2 + 0.5**2) ** 0.5
+        return kept * x + (sigma - 0.02) * 0.5 / scale * inner(x / scale, 1)
+
+    sampler = samplers.ConsistencySampler(num_steps=num_steps)
+    np.testing.assert_allclose(sampler.timesteps, scheduler.sigmas[:-1], rtol=1e-6)
+    agree(sampler.sample(consistency, start, step_noise=noises), x.numpy())
+
+
+@pytest.mark.parametrize("num_train_steps", [10, 50, 100, 200, 500, 1000, 2000])
+def test_karras_levels_begin_at_the_last_training_step(num_train_steps: int) -> None:
+    """As diffusers, or where rounding and truncation make that begin one step lower; the rest is equal."""
+    for schedule, num_steps in itertools.product(SCHEDULES, (1, 2, 5, 8)):
+        options = {"beta_schedule": schedule, "use_karras_sigmas": True}
+        scheduler = diffusers.DPMSolverMultistepScheduler(num_train_timesteps=num_train_steps, **options)
+        scheduler.set_timesteps(num_steps)
+        theirs = scheduler.timesteps.tolist()
+        sampler = samplers.DPMSolverSampler(num_train_steps, num_steps=num_steps, **options)
+        assert sampler.timesteps.tolist() == [num_train_steps - 1, *theirs[1:]]
+        lowest = num_train_steps - (2 if schedule == "squaredcos_cap_v2" else 1)
+        assert theirs[0] in (num_train_steps - 1, lowest)

@@ -90,6 +90,7 @@ __all__: list[str] = [
     "benchmark_chunk_executor",
     "benchmark_control_tick",
     "benchmark_enforcer_tick",
+    "benchmark_sampler",
     "best_instruction_set",
     "convert_rotations",
     "instruction_set",
@@ -2998,6 +2999,35 @@ def benchmark_enforcer_tick(
 
     Raises:
         ConfigError: A wrong shape or number, or no reset before.
+    """
+
+def benchmark_sampler(
+    folder: os.PathLike[str] | str | bytes,
+    backend: str = "torchscript",
+    n: typing.SupportsInt | typing.SupportsIndex = 1000,
+    allocation_counter: typing.SupportsInt | typing.SupportsIndex = 0,
+) -> dict[str, typing.Any]:
+    """
+    Measure what a sampler's loop adds to the calls of its network, in C++.
+
+    In turn: `whole` is `encode` and the sampler over the network, `calls` the same calls of the network on the
+    inputs that they had there, without the sampler, `loop` the sampler over the recorded answers. The
+    observation is zeros, the noise always the same; stochastic samplers draw theirs inside.
+
+    Args:
+        folder: A package whose sampler makes chunks.
+        backend: The one to run it with.
+        n: Chunks of each kind.
+        allocation_counter: Address of a C function `long f()` that counts this thread's allocations; 0: not counted.
+
+    Returns:
+        dict[str, typing.Any]: evaluations (of the network per chunk), and for each kind <kind>_ns (n,) and <kind>_allocations (int of
+        all n, or None).
+
+    Raises:
+        ConfigError: n, or a package that draws tokens.
+        FormatError: The package is not what it should be.
+        ModelError: No such backend, or the network failed.
     """
 
 def best_instruction_set() -> str:

@@ -26,6 +26,7 @@ PYBIND11_MODULE(_core, m) {
   bind_chunk_source(m);
   bind_cartesian_actions(m);
   bind_execution(m);
+  bind_sampler_benchmark(m);
   bind_control_benchmark(m);
   bind_enforcer_benchmark(m);
 }

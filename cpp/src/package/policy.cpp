@@ -13,27 +13,12 @@
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/core/time.hpp"
 #include "vla_rt/inference/backend_registry.hpp"
+#include "vla_rt/sampling/model_denoiser.hpp"
 
 namespace vla_rt {
 namespace {
 
 constexpr std::array kPreferred = {"native", "torchscript"};
-
-class ModelDenoiser final : public Denoiser {
- public:
-  explicit ModelDenoiser(Model& model) : model_(model) {}
-  void evaluate(std::span<const float> x, int stage, double /*t*/, std::span<float> out) override {
-    model_.step(x, stage, out);
-  }
-  [[nodiscard]] bool has_vjp() const noexcept override { return model_.has_vjp(); }
-  void vjp(std::span<const float> x, int stage, double /*t*/, std::span<const float> c,
-           std::span<float> out) override {
-    model_.step_vjp(x, stage, c, out);
-  }
-
- private:
-  Model& model_;
-};
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
