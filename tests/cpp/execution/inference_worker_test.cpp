@@ -2,13 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <memory>
 #include <thread>
 #include <vector>
 
-#include "execution/inference_schedule.hpp"
 #include "execution/sine_policy.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/execution/anchored_source.hpp"
@@ -17,7 +17,6 @@
 
 using namespace vla_rt;
 using namespace vla_rt::testing;
-using execution::InferenceSchedule;
 
 namespace {
 
@@ -69,33 +68,6 @@ ControlConfig rtc_config() {
 
 }  // namespace
 
-TEST_CASE("the cold call says nothing, and the next inference follows at once") {
-  InferenceSchedule schedule(0.05);
-  CHECK(schedule.expected_delay() == 0);
-  schedule.add(3000 * kMs, -1);
-  CHECK(schedule.expected_rows() == 60);  // all there is to go by
-  CHECK(schedule.next_observation(0, 0) < -1000 * kNsPerSecond);
-  for (int i = 0; i < 10; ++i) schedule.add(120 * kMs, 120 * kMs);
-  CHECK(schedule.expected_delay() == 120 * kMs);
-  CHECK(schedule.expected_rows() == 3);
-  CHECK(schedule.next_observation(1000 * kMs, 2000 * kMs) == (1000 - 120 - 5) * kMs);
-}
-
-TEST_CASE("the due time is met nearly always, the plan's end by the slowest") {
-  InferenceSchedule schedule(0.05);
-  for (int i = 0; i < 101; ++i) schedule.add((i == 60 ? 700 : 100) * kMs, -1);
-  CHECK(schedule.expected_delay() == 100 * kMs);
-  CHECK(schedule.next_observation(800 * kMs, 2000 * kMs) == (800 - 100 - 5) * kMs);
-  CHECK(schedule.next_observation(800 * kMs, 900 * kMs) == (900 - 700 - 5) * kMs);
-}
-
-TEST_CASE("what passes while the plan stands still is no delay of the plan, but costs the same time") {
-  InferenceSchedule schedule(0.05);
-  for (int i = 0; i < 10; ++i) schedule.add(900 * kMs, 200 * kMs);
-  CHECK(schedule.expected_delay() == 5 * kRow);  // four rows and the one under way
-  CHECK(schedule.next_observation(2000 * kMs, 2000 * kMs) == (2000 - 900 - 5) * kMs);
-}
-
 TEST_CASE("in mode rtc the policy is shown the plan that its chunk continues") {
   const auto policy = std::make_shared<Recorder>([](int) { return 120; });
   ControlLoop loop(simulated(), policy, rtc_config());
@@ -137,13 +109,14 @@ TEST_CASE("a plan that can be renewed in time never starves, and is not renewed 
     ControlConfig config = rtc_config();
     config.controller.executor.mode = mode;
     config.controller.executor.execution_horizon = 0;  // all rows
-    const RunReport report = ControlLoop(simulated(), policy, config).run(4);
+    const RunReport report = ControlLoop(simulated(), policy, config).run(2.5);
     CHECK(report.limit_violations == 0);
     REQUIRE(report.inference.chunks > 3);
-    CHECK(report.executor.starved_ns == 0);
-    CHECK(report.inference.chunks <= 12);
+    CHECK(report.inference.chunks <= 8);
+    TimeNs late = 0;  // what the machine took beyond the inference: no schedule foresees it
     for (const Handover& handover : report.inference.handovers)
-      if (handover.sequence > 1) CHECK(handover.remaining_ns > 0);
+      if (handover.sequence > 1) late += handover.delay_ns - 250 * kMs;
+    CHECK(report.executor.starved_ns <= std::max<TimeNs>(0, late - 5 * kMs));
   }
 }
 
