@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -23,55 +19,12 @@ from vla_rt._core import (
     Kinematics,
     Workspace,
 )
-from vla_rt.errors import ConfigError, error, require
+from vla_rt.config_file import known_fields, limits_from_dict, parse_file, refuse_unknown
+from vla_rt.control_fields import MOST, SEQUENCES, check_type, none_is_off
+from vla_rt.errors import require
 from vla_rt.tool_actions import ActionMeaning
 
 __all__ = ["ControlConfig"]
-
-#: Of a `JointLimits`, in the order of its arguments.
-LIMIT_FIELDS = ("min_position", "max_position", "max_velocity", "max_acceleration", "max_jerk")
-_WORDS = (
-    "mode",
-    "interpolation",
-    "merge",
-    "on_starvation",
-    "realtime",
-    "rtc_schedule",
-    "rtc_jacobian",
-    "relative_to",
-    "delta_frame",
-)
-_INTEGERS = ("execution_horizon", "priority", "cpu", "seed")
-_FLAGS = ("path_preserving", "lock_memory")
-_OBJECTS = {
-    "limits": JointLimits,
-    "kinematics": Kinematics,
-    "collision": CollisionModel,
-    "gripper": GripperJoint,
-}
-_SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims", "rotation_dims", "posture")
-#: Fields whose None switches a check off, with their largest value.
-_MOST = {"watchdog_s": 1e6, "max_following_error": 1e6, "plan_timeout_s": 1e6, "inference_rate_hz": 1e4}
-#: Fields whose None means that the robot or the policy says it, or that a check is off.
-_OPTIONAL = (
-    "execution_horizon",
-    "chunk_period_s",
-    "plan_timeout_s",
-    "max_following_error",
-    "watchdog_s",
-    "inference_rate_hz",
-    "cpu",
-    "limits",
-    "relative_to",
-    "relative_dims",
-    "kinematics",
-    "workspace",
-    "collision",
-    "violation_log",
-    "action_space",
-    "gripper",
-    "posture",
-)
 
 
 @dataclass(frozen=True)
@@ -211,15 +164,15 @@ class ControlConfig:
             actions: Taken where `self.action_space` is None.
         """
         for field in fields(self):
-            _check_type(field.name, getattr(self, field.name))
+            check_type(field.name, getattr(self, field.name))
         require(self.seed >= 0, "seed", self.seed, "must be >= 0")
         self.guidance_options()
-        off_or = {name: _off(name, getattr(self, name)) for name in _MOST}
+        off_or = {name: none_is_off(name, getattr(self, name)) for name in MOST}
         period = self.chunk_period_s if self.chunk_period_s is not None else chunk_period_s
         if period is not None:
-            _check_type("chunk_period_s", period)
+            check_type("chunk_period_s", period)
             require(1e-6 <= period <= 60, "chunk_period_s", period, "must be in [1e-6, 60] s")
-        _check_type("execution_horizon", execution_horizon)
+        check_type("execution_horizon", execution_horizon)
         word = f'"{self.delta_frame}"'
         require(self.delta_frame in ("base", "tool"), "delta_frame", word, "must be base | tool")
         for dim in self.discrete_dims:
@@ -290,20 +243,20 @@ class ControlConfig:
         given = type(values).__name__
         require(isinstance(values, Mapping), "values", given, "must be a mapping of field names")
         known = [field.name for field in fields(cls)]
-        _refuse_unknown(values, known, "")
+        refuse_unknown(values, known, "")
         chosen = dict(values)
-        for name in _SEQUENCES:
+        for name in SEQUENCES:
             if isinstance(chosen.get(name), list):
                 chosen[name] = tuple(chosen[name])
         if isinstance(chosen.get("limits"), Mapping):
-            chosen["limits"] = _limits_from_dict(chosen["limits"])
+            chosen["limits"] = limits_from_dict(chosen["limits"])
         if isinstance(chosen.get("kinematics"), Mapping):
             chosen["kinematics"] = Kinematics.from_urdf(
-                **_known_fields(chosen["kinematics"], "kinematics", ("path", "tip"), ("base",))
+                **known_fields(chosen["kinematics"], "kinematics", ("path", "tip"), ("base",))
             )
         if isinstance(chosen.get("gripper"), Mapping):
             needed = ("joint", "open_position", "closed_position")
-            chosen["gripper"] = GripperJoint(**_known_fields(chosen["gripper"], "gripper", needed))
+            chosen["gripper"] = GripperJoint(**known_fields(chosen["gripper"], "gripper", needed))
         return cls(**chosen)
 
     @classmethod
@@ -315,7 +268,7 @@ class ControlConfig:
         """
         file = Path(path)
         require(file.is_file(), "path", file, "no such file")
-        values = _parse(file)
+        values = parse_file(file)
         require(
             isinstance(values, Mapping),
             str(file),
@@ -323,101 +276,3 @@ class ControlConfig:
             "must hold a mapping of field names",
         )
         return cls.from_dict(values)
-
-
-def _check_type(name: str, value: object) -> None:
-    if value is None and name in _OPTIONAL:
-        return
-    if name == "workspace":  # one or several, which the core tells apart and checks
-        return
-    if name in _OBJECTS:
-        kind = _OBJECTS[name]
-        found = type(value).__name__
-        require(isinstance(value, kind), name, found, f"must be a {kind.__name__} or None")
-    elif name == "violation_log":
-        require(isinstance(value, (str, Path)), name, value, "must be a path")
-    elif name == "action_space":
-        ActionMeaning.of(value)
-    elif name in _WORDS:
-        require(isinstance(value, str), name, value, "must be a word")
-    elif name in _FLAGS:
-        require(isinstance(value, bool), name, value, "must be True or False")
-    elif name in _SEQUENCES:
-        require(
-            isinstance(value, Iterable) and not isinstance(value, str),
-            name,
-            value,
-            "must be a sequence of numbers",
-        )
-    elif name in _INTEGERS:
-        number = int(value) if isinstance(value, (int, np.integer)) else 2**31
-        whole = not isinstance(value, bool) and abs(number) < 2**31
-        require(whole, name, value, "must be an integer")
-    else:
-        require(isinstance(value, Real) and not isinstance(value, bool), name, value, "must be a number")
-
-
-def _off(name: str, value: float | None) -> float:
-    """None is off, which the core spells 0; so that 0 itself is no silent way to switch a check off."""
-    if value is None:
-        return 0.0
-    most = _MOST[name]
-    require(0 < value <= most, name, value, f"must be > 0 and at most {most:.0f}, or None")
-    return value
-
-
-def _refuse_unknown(values: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    names = list(known)
-    for key in values:
-        if key in names:
-            continue
-        import difflib  # only for the message
-
-        near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)
-        raise error(ConfigError, f"{where}{key}", "", f"no such field; did you mean {where}{near[0]}?")
-
-
-def _limits_from_dict(values: Mapping[str, Any]) -> JointLimits:
-    return JointLimits(**_known_fields(values, "limits", LIMIT_FIELDS))
-
-
-def _known_fields(
-    values: Mapping[str, Any], where: str, needed: tuple[str, ...], open_or: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    _refuse_unknown(values, needed + open_or, f"{where}.")
-    for name in needed:
-        require(name in values, f"{where}.{name}", "", "is missing")
-    return dict(values)
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    for key in values:
-        require(sum(key == other for other, _ in pairs) == 1, key, "", "occurs twice")
-    return values
-
-
-def _parse(file: Path) -> Any:
-    try:
-        text = file.read_text(encoding="utf-8")
-        if file.suffix == ".json":
-            return json.loads(text, object_pairs_hook=_without_repeats)
-        if file.suffix == ".toml":
-            if sys.version_info < (3, 11):
-                raise error(ConfigError, str(file), "", "reading TOML takes Python 3.11 or later; use JSON")
-            import tomllib
-
-            return tomllib.loads(text)
-        if file.suffix in (".yaml", ".yml"):
-            try:
-                yaml = importlib.import_module("yaml")
-            except ImportError as cause:
-                raise error(
-                    ConfigError, str(file), "", "reading YAML takes `pip install PyYAML`; or use JSON"
-                ) from cause
-            return yaml.safe_load(text)
-    except ConfigError:
-        raise
-    except Exception as cause:  # each parser has errors of its own
-        raise error(ConfigError, str(file), "", f"cannot be read: {cause}") from cause
-    raise error(ConfigError, str(file), file.suffix, "must end in .json, .toml, .yaml or .yml")

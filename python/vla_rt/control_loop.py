@@ -11,7 +11,8 @@ from typing import Any
 from numpy.typing import ArrayLike, NDArray
 
 from vla_rt import _core
-from vla_rt.control_config import LIMIT_FIELDS, ControlConfig
+from vla_rt.config_file import LIMIT_FIELDS
+from vla_rt.control_config import ControlConfig
 from vla_rt.errors import ConfigError, error, require
 from vla_rt.tool_actions import meaning_for
 

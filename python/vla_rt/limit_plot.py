@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vla_rt import _drawing as drawing
 from vla_rt._core import JointLimits
-from vla_rt.control_config import LIMIT_FIELDS
+from vla_rt.config_file import LIMIT_FIELDS
 from vla_rt.control_loop import RunReport
 from vla_rt.errors import ConfigError, error, require
 
