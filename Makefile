@@ -79,13 +79,13 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	@find cpp tests/cpp -name '*.?pp' -print0 | xargs -0 $(VENV)/bin/clang-format --dry-run -Werror && echo "clang-format: clean"
+	@find cpp tests/cpp examples -name '*.?pp' -print0 | xargs -0 $(VENV)/bin/clang-format --dry-run -Werror && echo "clang-format: clean"
 	@$(PY) scripts/stubs.py --check
 	@find cpp/src -name '*.cpp' -print0 | xargs -0 -P $(JOBS) -n 4 $(VENV)/bin/clang-tidy --quiet -p $(BUILD) 2>/dev/null && echo "clang-tidy: clean"
 
 format: $(VENV)/.dev
 	$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
-	find cpp tests/cpp -name '*.?pp' -print0 | xargs -0 $(VENV)/bin/clang-format -i
+	find cpp tests/cpp examples -name '*.?pp' -print0 | xargs -0 $(VENV)/bin/clang-format -i
 
 stubs: $(VENV)/.dev
 	@$(PY) scripts/stubs.py

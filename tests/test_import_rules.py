@@ -69,6 +69,8 @@ def test_the_core_knows_neither_python_nor_torch(room: str) -> None:
 
 def test_public_headers_hold_std_types_only() -> None:
     for file in (ROOT / "cpp" / "include").rglob("*.hpp"):
+        if file.parent.name == "adapters":  # header only, for programs that have the other library anyway
+            continue
         for include in includes(file):
             assert not re.match(r"(Eigen|nlohmann)", include), f"{file.relative_to(ROOT)}: {include}"
 

@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
+from commands import run
 
-ROOT = Path(__file__).resolve().parents[2]
 MAX_WHEEL_BYTES = 5_000_000
-
-
-def run(*command: str | Path, **kwargs: object) -> str:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **kwargs)  # type: ignore[call-overload]
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return str(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("VLA_RT_")}
-    build = out / "build"
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", out,
-        f"-Cbuild-dir={build}", ROOT, env=environment)  # fmt: skip
-    return next(out.glob("*.whl"))
-
-
-@pytest.fixture(scope="module")
-def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    venv = tmp_path_factory.mktemp("venv")
-    run(sys.executable, "-m", "venv", venv)
-    run(venv / "bin/pip", "install", "-q", wheel)
-    return venv / "bin/python"
 
 
 def test_the_wheel_is_small(wheel: Path) -> None:
