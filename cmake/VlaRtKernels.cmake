@@ -3,7 +3,9 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(kernels "${CMAKE_CURRENT_SOURCE_DIR}/cpp/src/inference/kernels")
   set_source_files_properties(${kernels}_portable.cpp PROPERTIES COMPILE_OPTIONS "-O3")
   set_source_files_properties(${kernels}_avx2.cpp PROPERTIES COMPILE_OPTIONS "-O3;-mavx2;-mfma")
+  set(avx512 "-O3;-mavx2;-mfma;-mavx512f;-mavx512vl;-mavx512bw;-mavx512dq;-mprefer-vector-width=512")
+  list(APPEND avx512 -Wno-uninitialized -Wno-maybe-uninitialized)  # gcc 12 about its own header
+  set_source_files_properties(${kernels}_avx512.cpp PROPERTIES COMPILE_OPTIONS "${avx512}")
   set_source_files_properties(
-    ${kernels}_avx512.cpp PROPERTIES COMPILE_OPTIONS
-    "-O3;-mavx2;-mfma;-mavx512f;-mavx512vl;-mavx512bw;-mavx512dq;-mprefer-vector-width=512;-Wno-uninitialized;-Wno-maybe-uninitialized")  # gcc 12 about its own header
+    ${kernels}_avx512_bf16.cpp PROPERTIES COMPILE_OPTIONS "${avx512};-mavx512bf16;-mavx512vnni")
 endif()

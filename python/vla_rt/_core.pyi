@@ -3044,8 +3044,8 @@ def convert_rotations(
 
 def instruction_set() -> str:
     """
-    Instructions that a native network opened now would use: portable, avx2 or avx512. Raises ConfigError for a
-    bad VLA_RT_INSTRUCTION_SET.
+    Instructions that a native network opened now would use: portable, avx2, avx512 or avx512_bf16.
+    Raises ConfigError for a bad VLA_RT_INSTRUCTION_SET.
     """
 
 def measure_wakeup(

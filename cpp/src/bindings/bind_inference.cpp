@@ -84,9 +84,8 @@ void bind_inference(py::module_& m) {
         "Names of the backends registered with this process, in alphabetical order.");
   m.def(
       "instruction_set", [] { return to_string(instruction_set()); },
-      "Instructions that a native network opened now would use: portable, avx2 or avx512. Raises ConfigError "
-      "for a\n"
-      "bad VLA_RT_INSTRUCTION_SET.");
+      "Instructions that a native network opened now would use: portable, avx2, avx512 or avx512_bf16.\n"
+      "Raises ConfigError for a bad VLA_RT_INSTRUCTION_SET.");
   m.def(
       "best_instruction_set", [] { return to_string(best_instruction_set()); },
       "The best that this processor and build have.");

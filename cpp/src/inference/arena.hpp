@@ -23,6 +23,10 @@ class Arena {
   [[nodiscard]] float* floats(std::int64_t count) {
     return static_cast<float*>(take(static_cast<std::size_t>(count) * sizeof(float)));
   }
+  [[nodiscard]] std::byte* bytes(std::size_t count) { return static_cast<std::byte*>(take(count)); }
+  [[nodiscard]] std::int32_t* indices(std::int64_t count) {
+    return static_cast<std::int32_t*>(take(static_cast<std::size_t>(count) * sizeof(std::int32_t)));
+  }
   [[nodiscard]] const float** pointers(std::int64_t count) {
     return static_cast<const float**>(take(static_cast<std::size_t>(count) * sizeof(float*)));
   }

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "inference/binder.hpp"
+#include "vla_rt/core/errors.hpp"
 
 namespace vla_rt {
 namespace {
@@ -12,9 +13,34 @@ constexpr std::int64_t kMaxPointers = 1 << 24;
 
 }  // namespace
 
-void Binder::finish_matrix(const Current& now, MatrixArgs args, const float* weight,
+const void* Binder::Weight::at(std::int64_t offset) const noexcept {
+  constexpr std::int64_t kSizes[] = {4, 2, 1};
+  return static_cast<const std::byte*>(data) + offset * kSizes[static_cast<std::size_t>(type)];
+}
+
+Binder::Weight Binder::weight(const Current& now, std::size_t rank) {
+  const std::string field = now.field + "/inputs/1";
+  if (!has_input(now, 1)) throw FormatError(field, "", "is missing");
+  const PlanView& view = plan_.views[static_cast<std::size_t>(now.operation->inputs[1])];
+  Weight result{{nullptr, &view, view.buffer, field}, WeightType::Float32, nullptr};
+  const PlanBuffer& buffer = plan_.buffers[static_cast<std::size_t>(view.buffer)];
+  if (buffer.role != BufferRole::Weight) result.shape.fail("must be a tensor of the weights file");
+  result.shape.require_rank(rank);
+  for (const std::int64_t extent : view.shape)
+    if (extent > INT32_MAX) result.shape.fail("is too large");
+  const PlanTensor& tensor = weights_.at(buffer.tensor);
+  result.type = tensor.type;
+  result.data = tensor.data;
+  result.data = result.at(view.offset);
+  if ((tensor.type == WeightType::Int8) != has_input(now, 3))
+    throw FormatError(now.field + "/inputs/3", buffer.tensor,
+                      "is the scale of int8 weights and of no others");
+  return result;
+}
+
+const void* Binder::packed(const MatrixArgs& args, WeightType type, const void* numbers,
                            const std::int64_t (&stride)[3]) {
-  const std::array<std::int64_t, 8> key{static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(weight)),
+  const std::array<std::int64_t, 8> key{static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(numbers)),
                                         kernels_.panel(args.num_rows),
                                         args.taps,
                                         args.depth,
@@ -23,26 +49,98 @@ void Binder::finish_matrix(const Current& now, MatrixArgs args, const float* wei
                                         stride[1],
                                         stride[2]};
   const auto [found, is_new] = packed_.try_emplace(key, nullptr);
-  if (is_new) {
+  if (!is_new) return found->second;
+  if (type == WeightType::Float32) {
     const auto size = packed_size(kernels_, args.num_rows, args.taps, args.depth, args.outputs);
-    found->second = arena_.floats(static_cast<std::int64_t>(size));
-    if (found->second != nullptr)
-      pack_matrix(kernels_, args.num_rows, args.taps, args.depth, args.outputs, weight, stride,
-                  found->second);
+    float* place = arena_.floats(static_cast<std::int64_t>(size));
+    if (place != nullptr)
+      pack_matrix(kernels_, args.num_rows, args.taps, args.depth, args.outputs,
+                  static_cast<const float*>(numbers), stride, place);
+    found->second = place;
+  } else {
+    std::byte* place =
+        arena_.bytes(packed_narrow_size(kernels_, type, args.num_rows, args.taps, args.depth, args.outputs));
+    if (place != nullptr)
+      pack_narrow(kernels_, type, args.num_rows, args.taps, args.depth, args.outputs, numbers, stride, place);
+    found->second = place;
   }
-  args.weight = found->second;
-  args.bias = has_input(now, 2) ? vector_of(input(now, 2), args.outputs) : nullptr;
+  return found->second;
+}
+
+const float** Binder::row_pointers(const float* input, const RowOffsets& rows, int depth) {
+  const float* nothing = std::ranges::count(rows, -1) > 0 ? zeros(depth) : nullptr;
+  const float** pointers = arena_.pointers(static_cast<std::int64_t>(rows.size()));
+  if (pointers != nullptr)
+    std::ranges::transform(rows, pointers,
+                           [&](std::int64_t offset) { return offset < 0 ? nothing : input + offset; });
+  return pointers;
+}
+
+void Binder::finish_matrix(const Current& now, MatrixArgs args, const Weight& weight, std::int64_t offset,
+                           const std::int64_t (&stride)[3], const float* input, const RowOffsets& rows) {
+  const void* numbers = packed(args, weight.type, weight.at(offset), stride);
+  args.bias = has_input(now, 2) ? vector_of(this->input(now, 2), args.outputs) : nullptr;
   args.activation = activation(now);
+  if (weight.type != WeightType::Float32) return narrow_matrix(now, args, weight, numbers, input, rows);
+  args.weight = static_cast<const float*>(numbers);
+  args.rows = row_pointers(input, rows, args.depth);
   Instruction instruction{Instruction::Kind::Matrix, {}};
   instruction.matrix = args;
   now.out->push_back(instruction);
 }
 
-// inputs: x (..., depth), weight (outputs, depth), bias (outputs) or none; output (..., outputs)
+// Every row of the input is rounded once, however many taps read it.
+void Binder::narrow_matrix(const Current& now, const MatrixArgs& args, const Weight& weight,
+                           const void* packed, const float* input, const RowOffsets& rows) {
+  RowOffsets distinct = rows;
+  std::ranges::sort(distinct);
+  distinct.erase(std::ranges::unique(distinct).begin(), distinct.end());
+  const auto count = static_cast<std::int64_t>(distinct.size());
+
+  RoundArgs round{};
+  round.type = weight.type;
+  round.sources = row_pointers(input, distinct, args.depth);
+  round.num_rows = static_cast<int>(count);
+  round.depth = args.depth;
+  const auto floats = static_cast<std::int64_t>(narrow_row_size(kernels_, weight.type, args.depth) / 4);
+  float* place = scratch(count * (floats + 2));
+  round.output = reinterpret_cast<std::byte*>(place);
+  round.factors = place == nullptr ? nullptr : place + count * floats;
+  Instruction rounding{Instruction::Kind::RoundRows, {}};
+  rounding.round = round;
+  now.out->push_back(rounding);
+
+  std::int32_t* indices = arena_.indices(static_cast<std::int64_t>(rows.size()));
+  if (indices != nullptr)
+    std::ranges::transform(rows, indices, [&](std::int64_t offset) {
+      return static_cast<std::int32_t>(std::ranges::lower_bound(distinct, offset) - distinct.begin());
+    });
+  NarrowMatrixArgs narrow{};
+  narrow.type = weight.type;
+  narrow.weight = static_cast<const std::byte*>(packed);
+  narrow.bias = args.bias;
+  narrow.scale = weight.type == WeightType::Int8 ? vector_of(this->input(now, 3), args.outputs) : nullptr;
+  narrow.input = round.output;
+  narrow.factors = round.factors;
+  narrow.rows = indices;
+  narrow.output = args.output;
+  narrow.output_stride = args.output_stride;
+  narrow.num_rows = args.num_rows;
+  narrow.taps = args.taps;
+  narrow.depth = args.depth;
+  narrow.outputs = args.outputs;
+  narrow.activation = args.activation;
+  Instruction instruction{Instruction::Kind::NarrowMatrix, {}};
+  instruction.narrow = narrow;
+  now.out->push_back(instruction);
+}
+
+// inputs: x (..., depth), weight (outputs, depth), bias (outputs) or none, scale (outputs) of int8 weights;
+// output (..., outputs)
 void Binder::linear(const Current& now) {
-  require_inputs(now, 2, 3);
-  Operand shape;
-  const float* w = weight(now, 1, 2, shape);
+  require_inputs(now, 2, 4);
+  const Weight w = weight(now, 2);
+  const Operand& shape = w.shape;
   const Operand x = input(now, 0), y = fresh_output(now);
   const Rows in = rows_of(x), out = rows_of(y);
   if (in.length != shape.shape()[1])
@@ -57,18 +155,16 @@ void Binder::linear(const Current& now) {
   args.output = y.data;
   args.output_stride = out.stride;
   if (args.num_rows > kMaxPointers) x.fail("has too many rows");
-  const float** pointers = arena_.pointers(args.num_rows);
-  if (pointers != nullptr)
-    for (int r = 0; r < args.num_rows; ++r) pointers[r] = x.data + r * in.stride;
-  args.rows = pointers;
-  finish_matrix(now, args, w, {shape.stride(0), 0, shape.stride(1)});
+  RowOffsets rows;
+  for (int r = 0; r < args.num_rows; ++r) rows.push_back(r * in.stride);
+  finish_matrix(now, args, w, 0, {shape.stride(0), 0, shape.stride(1)}, x.data, rows);
 }
 
-// inputs: x (H, W, depth), weight (outputs, depth, kernel_h, kernel_w), bias; output (H', W', outputs)
+// inputs: x (H, W, depth), weight (outputs, depth, kernel_h, kernel_w), bias, scale; output (H', W', outputs)
 void Binder::convolution(const Current& now) {
-  require_inputs(now, 2, 3);
-  Operand shape;
-  const float* w = weight(now, 1, 4, shape);
+  require_inputs(now, 2, 4);
+  const Weight w = weight(now, 4);
+  const Operand& shape = w.shape;
   const Operand x = input(now, 0), y = fresh_output(now);
   x.require_rank(3);
   y.require_rank(3);
@@ -99,33 +195,29 @@ void Binder::convolution(const Current& now) {
   args.output_stride = out.stride;
   if (static_cast<std::int64_t>(args.num_rows) * args.taps > kMaxPointers)
     y.fail("has too many rows times taps");
-  const float* nothing = zeros(args.depth);
-  const float** pointers = arena_.pointers(static_cast<std::int64_t>(args.num_rows) * args.taps);
-  args.rows = pointers;
-  if (pointers != nullptr) {
-    const auto source = [](const Axis& axis, std::int64_t at, std::int64_t tap) {
-      const std::int64_t i = at * axis.stride - axis.padding + tap * axis.dilation;
-      return i < axis.input ? i : -1;
-    };
-    for (std::int64_t h = 0; h < axes[0].output; ++h)
-      for (std::int64_t c = 0; c < axes[1].output; ++c)
-        for (std::int64_t i = 0; i < axes[0].kernel; ++i)
-          for (std::int64_t j = 0; j < axes[1].kernel; ++j) {
-            const std::int64_t row = source(axes[0], h, i), column = source(axes[1], c, j);
-            *pointers++ = row < 0 || column < 0 ? nothing : x.data + row * x.stride(0) + column * x.stride(1);
-          }
-  }
+  const auto source = [](const Axis& axis, std::int64_t at, std::int64_t tap) {
+    const std::int64_t i = at * axis.stride - axis.padding + tap * axis.dilation;
+    return i < axis.input ? i : -1;
+  };
+  RowOffsets rows;
+  for (std::int64_t h = 0; h < axes[0].output; ++h)
+    for (std::int64_t c = 0; c < axes[1].output; ++c)
+      for (std::int64_t i = 0; i < axes[0].kernel; ++i)
+        for (std::int64_t j = 0; j < axes[1].kernel; ++j) {
+          const std::int64_t row = source(axes[0], h, i), column = source(axes[1], c, j);
+          rows.push_back(row < 0 || column < 0 ? -1 : row * x.stride(0) + column * x.stride(1));
+        }
   if (shape.stride(2) != axes[1].kernel * shape.stride(3))
     shape.fail("the axes of its kernel must fold into one");
-  finish_matrix(now, args, w, {shape.stride(0), shape.stride(3), shape.stride(1)});
+  finish_matrix(now, args, w, 0, {shape.stride(0), shape.stride(3), shape.stride(1)}, x.data, rows);
 }
 
-// inputs: x (T, depth), weight (depth, outputs, kernel), bias; output (T', outputs). Output rows of equal
-// phase t mod stride see the same taps: one matrix each.
+// inputs: x (T, depth), weight (depth, outputs, kernel), bias, scale; output (T', outputs). Output rows of
+// equal phase t mod stride see the same taps: one matrix each.
 void Binder::transposed_convolution(const Current& now) {
-  require_inputs(now, 2, 3);
-  Operand shape;
-  const float* w = weight(now, 1, 3, shape);
+  require_inputs(now, 2, 4);
+  const Weight w = weight(now, 3);
+  const Operand& shape = w.shape;
   const Operand x = input(now, 0), y = fresh_output(now);
   x.require_rank(2);
   y.require_rank(2);
@@ -139,7 +231,6 @@ void Binder::transposed_convolution(const Current& now) {
   if (out.count < least || out.count >= least + stride)
     y.fail("axis 0 does not follow from the input's, kernel, stride and padding");
   if (kernel < stride) shape.fail("must have a kernel of at least the stride");
-  const float* nothing = zeros(in.length);
   for (std::int64_t first = 0; first < std::min<std::int64_t>(stride, out.count); ++first) {
     const std::int64_t phase = (first + padding) % stride;
     MatrixArgs args{};
@@ -151,16 +242,14 @@ void Binder::transposed_convolution(const Current& now) {
     args.output_stride = out.stride * stride;
     if (static_cast<std::int64_t>(args.num_rows) * args.taps > kMaxPointers)
       y.fail("has too many rows times taps");
-    const float** pointers = arena_.pointers(static_cast<std::int64_t>(args.num_rows) * args.taps);
-    args.rows = pointers;
-    if (pointers != nullptr)
-      for (std::int64_t r = 0; r < args.num_rows; ++r)
-        for (std::int64_t k = 0; k < args.taps; ++k) {
-          const std::int64_t from = (first + r * stride + padding - phase) / stride - k;
-          *pointers++ = from < 0 || from >= in.count ? nothing : x.data + from * in.stride;
-        }
-    finish_matrix(now, args, w + phase * shape.stride(2),
-                  {shape.stride(1), stride * shape.stride(2), shape.stride(0)});
+    RowOffsets rows;
+    for (std::int64_t r = 0; r < args.num_rows; ++r)
+      for (std::int64_t k = 0; k < args.taps; ++k) {
+        const std::int64_t from = (first + r * stride + padding - phase) / stride - k;
+        rows.push_back(from < 0 || from >= in.count ? -1 : from * in.stride);
+      }
+    finish_matrix(now, args, w, phase * shape.stride(2),
+                  {shape.stride(1), stride * shape.stride(2), shape.stride(0)}, x.data, rows);
   }
 }
 

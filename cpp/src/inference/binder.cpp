@@ -71,7 +71,11 @@ void Binder::bind_operation(const Current& now) {
 float* Binder::address(int buffer) {
   const auto b = static_cast<std::size_t>(buffer);
   if (!placed_[b]) {
-    const std::span<const float> tensor = weights_.at(plan_.buffers[b].tensor);
+    const PlanTensor& stored = weights_.at(plan_.buffers[b].tensor);
+    if (stored.type != WeightType::Float32)
+      throw FormatError("plan.json#/buffers/" + std::to_string(b) + "/tensor", plan_.buffers[b].tensor,
+                        "must be float32 where it is not the weight of a matrix");
+    const std::span<const float> tensor = stored.floats();
     addresses_[b] = arena_.floats(static_cast<std::int64_t>(tensor.size()));
     if (addresses_[b] != nullptr) std::ranges::copy(tensor, addresses_[b]);
     placed_[b] = true;
@@ -110,19 +114,6 @@ void Binder::require_inputs(const Current& now, std::size_t least, std::size_t m
   if (n < least || n > most)
     throw FormatError(now.field + "/inputs", std::to_string(n),
                       "must be " + std::to_string(least) + ".." + std::to_string(most));
-}
-
-const float* Binder::weight(const Current& now, std::size_t index, std::size_t rank, Operand& shape) {
-  const std::string field = now.field + "/inputs/" + std::to_string(index);
-  if (!has_input(now, index)) throw FormatError(field, "", "is missing");
-  const PlanView& view = plan_.views[static_cast<std::size_t>(now.operation->inputs[index])];
-  shape = {nullptr, &view, view.buffer, field};
-  const PlanBuffer& buffer = plan_.buffers[static_cast<std::size_t>(view.buffer)];
-  if (buffer.role != BufferRole::Weight) shape.fail("must be a tensor of the weights file");
-  shape.require_rank(rank);
-  for (const std::int64_t extent : view.shape)
-    if (extent > INT32_MAX) shape.fail("is too large");
-  return weights_.at(buffer.tensor).data() + view.offset;
 }
 
 double Binder::number(const Current& now, const char* name, double otherwise) const {
@@ -183,6 +174,12 @@ void run(const std::vector<Instruction>& instructions, const Kernels& kernels) n
         break;
       case Kind::Matrix:
         kernels.matrix(i.matrix);
+        break;
+      case Kind::RoundRows:
+        kernels.round_rows(i.round);
+        break;
+      case Kind::NarrowMatrix:
+        kernels.narrow_matrix(i.narrow);
         break;
       case Kind::LayerNorm:
         kernels.layer_norm(i.rows);

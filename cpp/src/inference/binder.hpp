@@ -51,15 +51,30 @@ class Binder {
   /// The output, which must share no buffer with an input.
   [[nodiscard]] Operand fresh_output(const Current& now);
   void require_inputs(const Current& now, std::size_t least, std::size_t most) const;
-  /// A weight's own numbers, for packing: a dense tensor of the given rank.
-  [[nodiscard]] const float* weight(const Current& now, std::size_t index, std::size_t rank, Operand& shape);
+  /// A matrix as it is in the weights file.
+  struct Weight {
+    Operand shape;
+    WeightType type;
+    const void* data;
+    /// The same numbers from element `offset` on.
+    [[nodiscard]] const void* at(std::int64_t offset) const noexcept;
+  };
+  /// Where the rows of a matrix's input start, as offsets from the input's first number; -1 is a row of
+  /// zeros.
+  using RowOffsets = std::vector<std::int64_t>;
+  [[nodiscard]] Weight weight(const Current& now, std::size_t rank);
   [[nodiscard]] std::int64_t whole(const Current& now, const char* name, std::size_t index, std::int64_t min,
                                    std::int64_t max, std::int64_t otherwise) const;
   [[nodiscard]] double number(const Current& now, const char* name, double otherwise) const;
   [[nodiscard]] Function activation(const Current& now) const;
-  /// The bias of a matrix and the packed weight.
-  void finish_matrix(const Current& now, MatrixArgs args, const float* weight,
-                     const std::int64_t (&stride)[3]);
+  /// Sizes, output and packed weight of `args` become an instruction; rows [num_rows][taps].
+  void finish_matrix(const Current& now, MatrixArgs args, const Weight& weight, std::int64_t offset,
+                     const std::int64_t (&stride)[3], const float* input, const RowOffsets& rows);
+  void narrow_matrix(const Current& now, const MatrixArgs& args, const Weight& weight, const void* packed,
+                     const float* input, const RowOffsets& rows);
+  [[nodiscard]] const void* packed(const MatrixArgs& args, WeightType type, const void* numbers,
+                                   const std::int64_t (&stride)[3]);
+  [[nodiscard]] const float** row_pointers(const float* input, const RowOffsets& rows, int depth);
   [[nodiscard]] float* scratch(std::int64_t floats);
   [[nodiscard]] const float* zeros(std::int64_t floats);
   [[nodiscard]] float* address(int buffer);
@@ -70,7 +85,7 @@ class Binder {
   Arena& arena_;
   std::vector<float*> addresses_;
   std::vector<bool> placed_;
-  std::map<std::array<std::int64_t, 8>, float*> packed_;  ///< by what was packed and how
+  std::map<std::array<std::int64_t, 8>, const void*> packed_;  ///< by what was packed and how
   float *scratch_ = nullptr, *zeros_ = nullptr;
   std::int64_t scratch_size_ = 0, zeros_size_ = 0;
 };

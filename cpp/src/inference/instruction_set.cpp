@@ -10,7 +10,8 @@ namespace vla_rt {
 namespace {
 
 constexpr const char* kVariable = "VLA_RT_INSTRUCTION_SET";
-constexpr InstructionSet kSets[] = {InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512};
+constexpr InstructionSet kSets[] = {InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512,
+                                    InstructionSet::Avx512Bf16};
 
 bool processor_has(InstructionSet set) noexcept {
 #if defined(__x86_64__)
@@ -22,6 +23,9 @@ bool processor_has(InstructionSet set) noexcept {
     case InstructionSet::Avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    case InstructionSet::Avx512Bf16:
+      return processor_has(InstructionSet::Avx512) && __builtin_cpu_supports("avx512bf16") &&
+             __builtin_cpu_supports("avx512vnni");
   }
 #endif
   return set == InstructionSet::Portable;
@@ -37,6 +41,8 @@ const char* to_string(InstructionSet set) noexcept {
       return "avx2";
     case InstructionSet::Avx512:
       return "avx512";
+    case InstructionSet::Avx512Bf16:
+      return "avx512_bf16";
   }
   return "?";
 }
@@ -58,7 +64,7 @@ InstructionSet instruction_set() {
       throw ConfigError(kVariable, wanted,
                         "this processor and build have at most " + std::string(to_string(best)));
     }
-  throw ConfigError(kVariable, wanted, "must be portable, avx2 or avx512");
+  throw ConfigError(kVariable, wanted, "must be portable, avx2, avx512 or avx512_bf16");
 }
 
 }  // namespace vla_rt

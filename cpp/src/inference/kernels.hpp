@@ -45,6 +45,12 @@ enum class Function : std::uint8_t {
   kCount
 };
 
+/// How the numbers of a matrix are held. Rows that meet bfloat16 weights are rounded to bfloat16, products
+/// are summed in float32. Int8 weights have one scale per output; rows that meet them are taken to 0..255 by
+/// a scale and a zero of their own, and products are summed in whole numbers. Every instruction set computes
+/// the same, up to the order of sums.
+enum class WeightType : std::uint8_t { Float32, BFloat16, Int8 };
+
 enum class Reduction : std::uint8_t { Sum, Mean, Maximum, Minimum, kCount };
 
 constexpr int kLoops = 4;  ///< nested loops of an elementwise operation
@@ -68,6 +74,30 @@ struct MatrixArgs {
   std::int64_t output_stride;  ///< between rows
   int num_rows, taps, depth, outputs;
   Function activation;  ///< of one operand
+};
+
+/// Rows taken to the numbers that a narrow matrix multiplies.
+struct RoundArgs {
+  WeightType type;              ///< of the matrix: BFloat16 or Int8
+  const float* const* sources;  ///< [num_rows]
+  int num_rows, depth;
+  std::byte* output;  ///< rows of `narrow_row_size` bytes
+  float* factors;     ///< of Int8, [num_rows][2]: scale and zero
+};
+
+/// As MatrixArgs, of bfloat16 or int8 weights and rows rounded before.
+struct NarrowMatrixArgs {
+  WeightType type;
+  const std::byte* weight;   ///< packed by `pack_narrow`
+  const float* bias;         ///< [outputs], or null
+  const float* scale;        ///< [outputs], of Int8
+  const std::byte* input;    ///< what RoundArgs wrote
+  const float* factors;      ///< of Int8
+  const std::int32_t* rows;  ///< [num_rows][taps]: which of the rounded rows
+  float* output;
+  std::int64_t output_stride;  ///< between rows
+  int num_rows, taps, depth, outputs;
+  Function activation;
 };
 
 /// Rows of `length` neighbours each.
@@ -144,10 +174,17 @@ struct ScatterArgs {
 /// The operations as one instruction set computes them. Every kernel is bounded by its sizes alone, allocates
 /// nothing and reads no more than its operands.
 struct Kernels {
+  /// How neighbours along the depth are packed, and the bytes of each in a rounded row.
+  struct Narrow {
+    int group, input_bytes;
+  };
   int width;                            ///< floats of a vector
   int (*panel)(int num_rows) noexcept;  ///< outputs per panel of a packed matrix
+  Narrow bfloat16, int8;
   void (*elementwise)(const ElementwiseArgs&) noexcept;
   void (*matrix)(const MatrixArgs&) noexcept;
+  void (*round_rows)(const RoundArgs&) noexcept;
+  void (*narrow_matrix)(const NarrowMatrixArgs&) noexcept;
   void (*layer_norm)(const RowsArgs&) noexcept;
   void (*softmax)(const RowsArgs&) noexcept;
   void (*reduce)(const RowsArgs&) noexcept;
@@ -164,6 +201,7 @@ struct Kernels {
 [[nodiscard]] const Kernels* portable_kernels() noexcept;
 [[nodiscard]] const Kernels* avx2_kernels() noexcept;
 [[nodiscard]] const Kernels* avx512_kernels() noexcept;
+[[nodiscard]] const Kernels* avx512_bf16_kernels() noexcept;
 
 /// Floats that a matrix takes when packed in panels.
 [[nodiscard]] VLA_RT_API std::size_t packed_size(const Kernels& kernels, int num_rows, int taps, int depth,
@@ -173,5 +211,27 @@ struct Kernels {
 /// stride[1] + k * stride[2]].
 VLA_RT_API void pack_matrix(const Kernels& kernels, int num_rows, int taps, int depth, int outputs,
                             const float* weight, const std::int64_t (&stride)[3], float* packed) noexcept;
+
+/// How a kernel table holds narrow numbers.
+[[nodiscard]] constexpr const Kernels::Narrow& narrow_format(const Kernels& kernels,
+                                                             WeightType type) noexcept {
+  return type == WeightType::Int8 ? kernels.int8 : kernels.bfloat16;
+}
+/// Bytes of one rounded row.
+[[nodiscard]] constexpr std::size_t narrow_row_size(const Kernels& kernels, WeightType type,
+                                                    int depth) noexcept {
+  const Kernels::Narrow& format = narrow_format(kernels, type);
+  const int padded = (depth + format.group - 1) / format.group * format.group;
+  return (static_cast<std::size_t>(padded) * static_cast<std::size_t>(format.input_bytes) + 63) / 64 * 64;
+}
+/// Bytes that a narrow matrix takes when packed.
+[[nodiscard]] VLA_RT_API std::size_t packed_narrow_size(const Kernels& kernels, WeightType type, int num_rows,
+                                                        int taps, int depth, int outputs) noexcept;
+/// Packs a matrix of bfloat16 (as its 16 bits) or int8 for `Kernels::narrow_matrix`: panels of outputs,
+/// within a panel [tap][depth / group][output][group], and after each tap of int8 the outputs' sums over the
+/// depth as floats. Strides as for `pack_matrix`.
+VLA_RT_API void pack_narrow(const Kernels& kernels, WeightType type, int num_rows, int taps, int depth,
+                            int outputs, const void* weight, const std::int64_t (&stride)[3],
+                            std::byte* packed) noexcept;
 
 }  // namespace vla_rt

@@ -4,6 +4,8 @@
 #if defined(__AVX2__) && defined(__FMA__)
 #include "inference/kernels/vector_avx2.hpp"
 
+#include "inference/kernels/narrow_avx2.hpp"
+
 #include "inference/kernels/table.hpp"
 
 namespace vla_rt {

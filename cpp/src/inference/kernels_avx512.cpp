@@ -4,6 +4,8 @@
 #if defined(__AVX512F__) && defined(__AVX512VL__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
 #include "inference/kernels/vector_avx512.hpp"
 
+#include "inference/kernels/narrow_avx512.hpp"
+
 #include "inference/kernels/table.hpp"
 
 namespace vla_rt {

@@ -3,6 +3,8 @@
 // linked in place of another's.
 #include "inference/kernels/vector_portable.hpp"
 
+#include "inference/kernels/narrow_portable.hpp"
+
 #include "inference/kernels/table.hpp"
 
 namespace vla_rt {

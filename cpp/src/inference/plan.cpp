@@ -27,7 +27,7 @@ void check_buffers(Plan& plan, const PlanWeights& weights) {
       const auto weight = weights.find(buffer.tensor);
       if (weight == weights.end())
         throw FormatError(field + "/tensor", buffer.tensor, "is not a tensor of the weights file");
-      buffer.size = static_cast<std::int64_t>(weight->second.size());
+      buffer.size = static_cast<std::int64_t>(weight->second.size);
     }
     if (buffer.size < 1 || buffer.size > kMaxBufferSize)
       throw FormatError(field + "/size", std::to_string(buffer.size),

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "inference/kernels.hpp"
 #include "vla_rt/core/api.hpp"
 
 namespace vla_rt {
@@ -55,8 +56,30 @@ struct Plan {
   std::array<std::vector<PlanOperation>, kNumStages> stages;
 };
 
-/// Tensors of the weights file by name, dense, row-major.
-using PlanWeights = std::map<std::string, std::span<const float>>;
+/// A tensor of the weights file, dense, row-major; the memory is someone else's. BFloat16 and Int8 are for
+/// the matrices of linear layers and convolutions alone.
+struct PlanTensor {
+  WeightType type = WeightType::Float32;
+  const void* data = nullptr;
+  std::size_t size = 0;  ///< elements
+
+  PlanTensor() = default;
+  PlanTensor(WeightType kind, const void* numbers, std::size_t count)
+      : type(kind), data(numbers), size(count) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): floats are a tensor
+  PlanTensor(std::span<const float> values)
+      : type(WeightType::Float32), data(values.data()), size(values.size()) {}
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  PlanTensor(const std::vector<float>& values) : PlanTensor(std::span(values)) {}
+
+  /// Of a Float32 tensor.
+  [[nodiscard]] std::span<const float> floats() const noexcept {
+    return {static_cast<const float*>(data), size};
+  }
+};
+
+/// Tensors of the weights file by name.
+using PlanWeights = std::map<std::string, PlanTensor>;
 
 constexpr std::int64_t kMaxBufferSize = std::int64_t{1} << 28;   ///< floats
 constexpr std::int64_t kMaxWorkingSize = std::int64_t{1} << 28;  ///< floats, all buffers but the weights

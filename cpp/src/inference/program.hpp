@@ -15,6 +15,8 @@ struct Instruction {
   enum class Kind : std::uint8_t {
     Elementwise,
     Matrix,
+    RoundRows,
+    NarrowMatrix,
     LayerNorm,
     Softmax,
     Reduce,
@@ -28,6 +30,8 @@ struct Instruction {
   union {
     ElementwiseArgs elementwise;
     MatrixArgs matrix;
+    RoundArgs round;
+    NarrowMatrixArgs narrow;
     RowsArgs rows;
     GroupNormArgs group_norm;
     AttentionArgs attention;

@@ -125,6 +125,16 @@ void read_inventory(const JsonField& root, PolicySpec& spec) {
   }
 }
 
+/// A network of narrower numbers says how far it is off, and how far it may be.
+void check_precision(const PolicySpec& spec, const JsonField& root) {
+  if (spec.precision == "float32") return;
+  const JsonField checks = root.at("checks");
+  const double bound = checks.at("max_error_bound").number(), error = checks.at("max_error").number();
+  if (!(bound > 0)) checks.at("max_error_bound").fail("must be above 0");
+  if (!(error >= 0 && error <= bound))
+    checks.at("max_error").fail("must be in 0.." + number(bound) + ", the max_error_bound");
+}
+
 void check_files(const PolicySpec& spec, const std::filesystem::path& folder) {
   std::error_code error;
   for (const auto& [name, file] : spec.files) {
@@ -173,7 +183,7 @@ PolicySpec parse_policy_spec(std::string_view text) {
   spec.period_s = root.at("period_s").number();
   if (!(spec.period_s >= 1e-6 && spec.period_s <= 3600))
     root.at("period_s").fail("must be in [1e-6, 3600] s");
-  spec.precision = root.at("precision").word({"float32"});
+  spec.precision = root.at("precision").word({"float32", "bfloat16", "int8"});
   if (root.has("device")) {
     spec.device = root.at("device").text();
     if (!is_device(spec.device))
@@ -196,6 +206,7 @@ PolicySpec parse_policy_spec(std::string_view text) {
     spec.tokenizer = read_tokenizer(root.at("tokenizer"));
   read_inventory(root, spec);
   check_tokens(spec, root);
+  check_precision(spec, root);
   return spec;
 }
 

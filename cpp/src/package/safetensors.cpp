@@ -60,7 +60,11 @@ void SafetensorsFile::read_header() {
   for (const auto& [name, field] : JsonField(json, name_ + "#").members(kMaxTensors)) {
     if (name == "__metadata__") continue;
     field.require_keys({"dtype", "shape", "data_offsets"});
-    (void)field.at("dtype").word({"F32"});
+    const std::string dtype = field.at("dtype").word({"F32", "BF16", "I8"});
+    const WeightType type = dtype == "F32"    ? WeightType::Float32
+                            : dtype == "BF16" ? WeightType::BFloat16
+                                              : WeightType::Int8;
+    const std::int64_t size = dtype == "F32" ? 4 : dtype == "BF16" ? 2 : 1;
     const JsonField shape = field.at("shape");
     std::int64_t elements = 1;
     for (const JsonField& extent : shape.elements(0, kMaxRank)) {
@@ -70,12 +74,12 @@ void SafetensorsFile::read_header() {
     const JsonField offsets = field.at("data_offsets");
     const std::vector<JsonField> ends = offsets.elements(2, 2);
     const std::int64_t begin = ends[0].integer(0, available), end = ends[1].integer(begin, available);
-    if (end - begin != elements * static_cast<std::int64_t>(sizeof(float)))
+    if (end - begin != elements * size)
       offsets.fail("must span the " + std::to_string(elements) + " elements of the shape");
     const std::byte* first = bytes + begin;
-    if (reinterpret_cast<std::uintptr_t>(first) % alignof(float) != 0)
-      offsets.fail("must begin at a multiple of 4 bytes in the file");
-    tensors_[name] = {reinterpret_cast<const float*>(first), static_cast<std::size_t>(elements)};
+    if (reinterpret_cast<std::uintptr_t>(first) % static_cast<std::uintptr_t>(size) != 0)
+      offsets.fail("must begin at a multiple of " + std::to_string(size) + " bytes in the file");
+    tensors_[name] = {type, first, static_cast<std::size_t>(elements)};
   }
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 #include <cstddef>
 #include <filesystem>
-#include <map>
-#include <span>
 #include <string>
+
+#include "inference/plan.hpp"
 
 namespace vla_rt {
 
@@ -19,10 +19,8 @@ class SafetensorsFile {
   SafetensorsFile(const SafetensorsFile&) = delete;
   SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
-  /// Float32 tensors by name; valid as long as this object lives.
-  [[nodiscard]] const std::map<std::string, std::span<const float>>& tensors() const noexcept {
-    return tensors_;
-  }
+  /// Tensors of dtype F32, BF16 or I8 by name; valid as long as this object lives.
+  [[nodiscard]] const PlanWeights& tensors() const noexcept { return tensors_; }
 
  private:
   void read_header();
@@ -30,7 +28,7 @@ class SafetensorsFile {
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   std::string name_;
-  std::map<std::string, std::span<const float>> tensors_;
+  PlanWeights tensors_;
 };
 
 }  // namespace vla_rt

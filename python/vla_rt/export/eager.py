@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +60,10 @@ class EagerPolicy:
         return observation, rng.normal(size=(self._spec.horizon, self._spec.action_dim)).astype(np.float32)
 
     def sample(
-        self, observation: dict[str, NDArray[Any]], noise: NDArray[np.float32] | None
+        self, observation: Mapping[str, NDArray[Any]], noise: NDArray[np.float32] | None
     ) -> NDArray[np.float64]:
         """Normalised actions (T, D)."""
-        inputs = []
-        for feature, normalizer in zip(self._features, self._normalizers, strict=True):
-            raw = observation[feature["name"]]
-            if feature["dtype"] == "float32":
-                flat = normalizer.normalize(_per_value(raw, feature["kind"], normalizer))
-                raw = _restored(flat, raw.shape, feature["kind"]).astype(np.float32)
-            inputs.append(torch.from_numpy(raw)[None])
+        inputs = self.inputs(observation)
         with torch.inference_mode():
             if self._tokens is not None:
                 x: NDArray[Any] = self._tokens.sample(tuple(inputs))
@@ -78,6 +72,17 @@ class EagerPolicy:
                 assert noise is not None
                 x = self._sampler.sample(self._denoiser(inputs), noise[None])[0]
         return self.normalized(self._action_normalizer.denormalize(x))
+
+    def inputs(self, observation: Mapping[str, NDArray[Any]]) -> list[Tensor]:
+        """What the network takes for a raw observation, batch of 1."""
+        inputs = []
+        for feature, normalizer in zip(self._features, self._normalizers, strict=True):
+            raw = np.asarray(observation[feature["name"]], dtype=feature["dtype"])
+            if feature["dtype"] == "float32":
+                flat = normalizer.normalize(_per_value(raw, feature["kind"], normalizer))
+                raw = _restored(flat, raw.shape, feature["kind"]).astype(np.float32)
+            inputs.append(torch.from_numpy(raw)[None])
+        return inputs
 
     def _denoiser(self, inputs: list[Tensor]) -> Callable[[NDArray[np.float32], float], NDArray[np.float32]]:
         def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import tempfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from vla_rt import _backends, _core
 from vla_rt._core import Normalizer, Policy
-from vla_rt.errors import ConfigError, FormatError, ModelError, error
+from vla_rt.errors import ConfigError, ModelError, error
+from vla_rt.export import narrowing
+from vla_rt.export.description import write_description
 from vla_rt.export.protocol import AnyPolicy, Feature
+
+if TYPE_CHECKING:  # it imports torch
+    from vla_rt.export.stages import Stages
 
 #: Backends that a policy can be exported to; the first ones unasked, where this build has them.
 BACKENDS = ("native", "torchscript", "aotinductor")
@@ -37,6 +40,8 @@ def export_policy(
     period_s: float | None = None,
     observation_spec: Sequence[Feature] | None = None,
     device: str = "cpu",
+    calibration: Sequence[dict[str, Any]] | None = None,
+    max_error: float | None = None,
 ) -> Path:
     """Writes `policy` as a policy package, compares it with the eager policy, and only then puts it in place.
 
@@ -46,7 +51,9 @@ def export_policy(
         backends: Which networks to write: `native`, `torchscript`, `aotinductor`. None means every one that
             this build has and that has all operators of the policy, apart from `aotinductor`: machine code
             for this processor, which takes a C++ compiler and about a minute, is written only when named.
-        precision: `float32`.
+        precision: Of the native network's matrices: `float32`, or `bfloat16` or `int8` (one scale per output;
+            inputs rounded to 8 bits row by row; small matrices stay bfloat16), which need less memory and
+            time. A package of narrower numbers has the native network alone.
         normalizer: That of the action, or a mapping of feature names and "action"; None takes
             `policy.normalizers`.
         action_space: What the D numbers of an action mean; None takes `policy.config.action_space`
@@ -54,6 +61,10 @@ def export_policy(
         period_s: Time between two rows [s]; None takes `policy.config.period_s`.
         observation_spec: (name, shape, dtype) of the inputs in order; None takes `policy.config.observation`.
         device: Where the networks are to run: `cpu`, or `cuda` (`cuda:1`, ...), which must then be here.
+        calibration: Raw observations, held back from training, on which a network of narrower numbers is
+            compared with its float32 form; None draws some from the statistics.
+        max_error: How far it may be off: the largest difference over the largest normalised action (at least
+            1), of a token policy over the largest logit. None takes 0.02 for `bfloat16`, 0.05 for `int8`.
 
     Returns:
         `path`.
@@ -62,7 +73,8 @@ def export_policy(
         ConfigError: The policy lacks a part of the protocol, something does not fit, or `path` holds
             something that is no package.
         ModelError: A backend or the device is not available, a backend lacks an operator of the policy, the
-            policy cannot be captured, or the package answers differently.
+            policy cannot be captured, the package answers differently, or narrower numbers cost more than
+            `max_error`.
     """
     target = Path(path)
     _require_replaceable(target)
@@ -71,10 +83,15 @@ def export_policy(
     _require_parts(policy.config, "policy.config", config_parts)
     _require_device(device)
     names = _backend_names(backends, device)
-    if precision != "float32":
-        raise error(ModelError, "precision", precision, "must be float32 with the backends of this build")
+    bound = narrowing.error_bound(precision, max_error)
+    if bound is not None:
+        if backends is not None and names != ("native",):
+            raise error(
+                ModelError, "precision", precision, "is one of the native network; the others' is float32"
+            )
+        names = _backend_names("native", device)
     spec = _spec(policy, normalizer, action_space, period_s, observation_spec)
-    spec["precision"] = precision
+    spec["precision"] = "float32"
     spec["device"] = device
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,28 +99,23 @@ def export_policy(
     except OSError as cause:
         raise error(ConfigError, "path", target, f"cannot be written ({cause.strerror})") from cause
     try:
-        names, notes = _save_networks(policy, draft, names, device, optional=backends is None)
+        stages = _stages(policy, device)
+        names, notes = _save_networks(stages, draft, names, optional=backends is None and bound is None)
         spec["backends"] = list(names)
         if spec["tokenizer"] is not None and spec["tokenizer"].get("type") == "fast":
             _require_parts(policy, "policy", ("tokenizer",))
             cast(Any, policy).tokenizer.save(draft)
-        spec["files"] = {file.name: _file_spec(file) for file in sorted(draft.iterdir())}
-        _write(draft, spec)
+        write_description(draft, spec)
         spec["checks"] = notes | _verify(policy, draft, names)
-        _write(draft, spec)
+        if bound is not None:
+            spec["checks"] |= narrowing.narrow(policy, stages, draft, precision, bound, calibration)
+            spec["precision"] = precision
+        write_description(draft, spec)
         draft.chmod(0o755)
         _put_in_place(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return target
-
-
-def _file_spec(file: Path) -> dict[str, Any]:
-    crc32 = 0
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            crc32 = zlib.crc32(block, crc32)
-    return {"bytes": file.stat().st_size, "crc32": f"{crc32:08x}"}
 
 
 def _backend_names(backends: Sequence[str] | str | None, device: str) -> tuple[str, ...]:
@@ -188,19 +200,23 @@ def _network_parts(policy: object) -> tuple[str, ...]:
     return ("encode", "step")
 
 
+def _stages(policy: AnyPolicy, device: str) -> Stages:
+    from vla_rt.export.network import Network, capture, example_inputs
+    from vla_rt.export.stages import split
+
+    inputs = example_inputs(policy, policy.config.observation, device=device)
+    return split(capture(Network(policy, device), inputs))
+
+
 def _save_networks(
-    policy: AnyPolicy, folder: Path, backends: Sequence[str], device: str, optional: bool
+    stages: Stages, folder: Path, backends: Sequence[str], optional: bool
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Writes the files of the backends; returns those written and what there is to say about them.
 
     Where a choice is `optional`, the native engine is left out when it lacks an operator; a note names it.
     """
     from vla_rt.export import convolutions, native, torchscript
-    from vla_rt.export.network import Network, capture, example_inputs
-    from vla_rt.export.stages import split
 
-    inputs = example_inputs(policy, policy.config.observation, device=device)
-    stages = split(capture(Network(policy, device), inputs))
     notes: dict[str, Any] = {
         "network_operators": stages.network_operators,
         "step_operators": stages.step_operators,
@@ -241,19 +257,6 @@ def _require_device(device: str) -> None:
             device,
             f"is not there: this machine has no such GPU, or its torch {torch.__version__} has no CUDA",
         )
-
-
-def _write(folder: Path, spec: Mapping[str, Any]) -> None:
-    try:
-        text = json.dumps(spec, indent=2, allow_nan=False)
-        _core.parse_policy_spec(text)
-    except (TypeError, ValueError) as cause:
-        raise error(ConfigError, "policy.config", "", f"cannot be stored as JSON: {cause}") from cause
-    except FormatError as cause:
-        raise error(
-            ConfigError, cause.name.removeprefix("policy.json#/"), cause.value, cause.bound
-        ) from cause
-    (folder / "policy.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _verify(policy: AnyPolicy, folder: Path, backends: Sequence[str]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ namespace {
 
 std::vector<InstructionSet> sets() {
   std::vector<InstructionSet> found;
-  for (const InstructionSet set : {InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512})
+  for (const InstructionSet set :
+       {InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512, InstructionSet::Avx512Bf16})
     if (set <= best_instruction_set() && kernels(set) != nullptr) found.push_back(set);
   return found;
 }

@@ -104,7 +104,8 @@ struct Runner {
 }  // namespace
 
 TEST_CASE("every instruction set answers what the formula says, and the same bits again") {
-  for (const InstructionSet set : {InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512}) {
+  for (const InstructionSet set :
+       {InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512, InstructionSet::Avx512Bf16}) {
     if (set > best_instruction_set()) continue;
     Runner runner(set);
     CAPTURE(to_string(set));

@@ -80,7 +80,7 @@ struct PolicySpec {
   int execution_horizon = 0;                    ///< rows to execute before the next chunk is due, 1..T
   int n_obs_steps = 1;                          ///< observations the policy looks back on; 1
   double period_s = 0;                          ///< time between two rows
-  std::string precision;                        ///< "float32"
+  std::string precision;                        ///< of the native network: "float32", "bfloat16", "int8"
   std::string device = "cpu";                   ///< where the network runs: "cpu", "cuda", "cuda:1"
   std::vector<FeatureSpec> observation;         ///< inputs, in the order of the network
   NormalizerSpec action_normalizer;             ///< D statistics
@@ -100,8 +100,9 @@ struct PolicySpec {
 /// Reads the text of a `policy.json`, whoever wrote it: every field is required, checked and bounded.
 /// Throws FormatError naming the field as a JSON pointer ("policy.json#/observation/0/shape/1") for text that
 /// is not JSON, a missing, unknown or repeated field, a wrong type, a number out of its bounds, or another
-/// schema version. `tokenizer` may be missing, which is null, and `device`, which is
-/// "cpu".
+/// schema version. A precision other than float32 needs the numbers max_error, of the network against its
+/// float32 form, and max_error_bound among the checks. `tokenizer` may be missing, which is null, and
+/// `device`, which is "cpu".
 [[nodiscard]] VLA_RT_API PolicySpec parse_policy_spec(std::string_view text);
 
 /// Reads `folder/policy.json` and checks that the files it lists are there in the size it says.

@@ -47,10 +47,14 @@ struct TileTable {
   TileFunction of[kMostVectors + 1][kMostRows + 1];  ///< by vectors and rows; null where none is needed
 };
 
+/// Whether a tile of this size is ever wanted.
+constexpr bool is_tile(int vectors, int rows) {
+  return vectors * rows <= kAccumulators && (rows == 1 || vectors <= 4);
+}
+
 template <int Vectors = 1, int Rows = 1>
 constexpr void fill(TileTable& table) {
-  if constexpr (Vectors * Rows <= kAccumulators && (Rows == 1 || Vectors <= 4))
-    table.of[Vectors][Rows] = &matrix_tile<Vectors, Rows>;
+  if constexpr (is_tile(Vectors, Rows)) table.of[Vectors][Rows] = &matrix_tile<Vectors, Rows>;
   if constexpr (Rows < kMostRows) {
     fill<Vectors, Rows + 1>(table);
   } else if constexpr (Vectors < kMostVectors) {
@@ -67,22 +71,28 @@ constexpr TileTable kTiles = make_tiles();
 
 inline int matrix_panel(int num_rows) noexcept { return kWidth * tile_of(num_rows).vectors; }
 
-inline void matrix(const MatrixArgs& args) noexcept {
-  const Tile most = tile_of(args.num_rows);
-  const int panel = kWidth * most.vectors;
-  const int tiles = (args.num_rows + most.rows - 1) / most.rows;  // as equal as they can be
-  const std::int64_t depth = static_cast<std::int64_t>(args.taps) * args.depth;
-  const float* weight = args.weight;
-  for (int o = 0; o < args.outputs; o += panel) {
-    const int rest = args.outputs - o < panel ? args.outputs - o : panel;
-    const int vectors = (rest + kWidth - 1) / kWidth;
+/// Calls f(first output, vectors of outputs, first row, rows) for every tile, panel after panel; the tiles of
+/// a panel have as equal rows as they can.
+template <class F>
+inline void over_tiles(int num_rows, int outputs, F f) {
+  const Tile most = tile_of(num_rows);
+  const int panel = kWidth * most.vectors, tiles = (num_rows + most.rows - 1) / most.rows;
+  for (int o = 0; o < outputs; o += panel) {
+    const int rest = outputs - o < panel ? outputs - o : panel;
     for (int tile = 0; tile < tiles; ++tile) {
-      const auto begin = static_cast<int>(std::int64_t{tile} * args.num_rows / tiles);
-      const auto end = static_cast<int>((std::int64_t{tile} + 1) * args.num_rows / tiles);
-      kTiles.of[vectors][end - begin](args, weight, o, begin);
+      const auto begin = static_cast<int>(std::int64_t{tile} * num_rows / tiles);
+      const auto end = static_cast<int>((std::int64_t{tile} + 1) * num_rows / tiles);
+      f(o, (rest + kWidth - 1) / kWidth, begin, end - begin);
     }
-    weight += depth * vectors * kWidth;
   }
+}
+
+inline void matrix(const MatrixArgs& args) noexcept {
+  const std::int64_t depth = static_cast<std::int64_t>(args.taps) * args.depth;
+  over_tiles(args.num_rows, args.outputs, [&](int first_output, int vectors, int first_row, int rows) {
+    // All panels before this one are whole.
+    kTiles.of[vectors][rows](args, args.weight + depth * first_output, first_output, first_row);
+  });
   activate(args.activation, args.output, args.output_stride, args.num_rows, args.outputs);
 }
 

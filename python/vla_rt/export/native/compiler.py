@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vla_rt import _core
@@ -20,6 +21,7 @@ from vla_rt.export.native import (  # noqa: F401
     shape_operators,
 )
 from vla_rt.export.native.fusion import fuse
+from vla_rt.export.native.matrices import lay_out
 from vla_rt.export.native.plan import Plan, Role, Value
 from vla_rt.export.native.stage import StageCompiler
 from vla_rt.export.stages import Stages
@@ -28,13 +30,17 @@ from vla_rt.export.stages import Stages
 STEP_TOLERANCE = 1e-5
 
 
-def save(stages: Stages, folder: Path) -> None:
-    """Writes the compiled stages into `folder`; raises as `compile_stages`."""
-    compile_stages(stages).save(folder)
+def save(stages: Stages, folder: Path, precision: str = "float32") -> None:
+    """Writes the compiled stages into `folder`; arguments and errors as of `compile_stages`."""
+    compile_stages(stages, precision).save(folder)
 
 
-def compile_stages(stages: Stages) -> Plan:
+def compile_stages(stages: Stages, precision: str = "float32") -> Plan:
     """Compiles the stages.
+
+    Args:
+        stages: The network.
+        precision: Of the matrices used per chunk and per step: float32, bfloat16 or int8.
 
     Raises:
         ModelError: A call that the engine does not have; names operator and module.
@@ -52,21 +58,18 @@ def compile_stages(stages: Stages) -> Plan:
     place = plan.allocate("answer", answer.shape, answer.meta.dtype)
     step.elementwise("copy", [answer], place)
     fuse(plan)
+    lay_out(plan, precision)
     return plan
 
 
 def check_step(stages: Stages, folder: Path) -> float:
-    """Largest error of one step in the engine against PyTorch, over the largest number of the answer.
+    """Largest error of one float32 step of the engine against PyTorch, over the answer's largest number.
 
     Raises:
         ModelError: It is above `STEP_TOLERANCE`.
     """
-    dtypes = {torch.float32: "float32", torch.int64: "int64", torch.uint8: "uint8"}
-    features = [(f"o_{i}", tuple(o.shape[1:]), dtypes[o.dtype]) for i, o in enumerate(stages.observation)]
-    with torch.no_grad():
-        context = stages.encode(*stages.observation)
-        expected = stages.step(stages.x, *stages.prepare(stages.t), *context)[0].numpy()
-    network = _core.Network(folder, "native", features, stages.x.shape[1:], expected.shape)
+    expected = _example_answer(stages)
+    network = open_network(stages, folder)
     network.prepare([float(stages.t)])
     network.encode([o[0].numpy() for o in stages.observation])
     actual = network.step(stages.x[0].numpy(), 0)
@@ -77,6 +80,21 @@ def check_step(stages: Stages, folder: Path) -> float:
             f"at most {STEP_TOLERANCE:g}"
         )
     return error
+
+
+def open_network(stages: Stages, folder: Path) -> _core.Network:
+    """The network that `save` wrote into `folder`."""
+    dtypes = {torch.float32: "float32", torch.int64: "int64", torch.uint8: "uint8"}
+    features = [(f"o_{i}", tuple(o.shape[1:]), dtypes[o.dtype]) for i, o in enumerate(stages.observation)]
+    answer = _example_answer(stages).shape
+    return _core.Network(folder, "native", features, stages.x.shape[1:], answer)
+
+
+def _example_answer(stages: Stages) -> NDArray[np.float32]:
+    with torch.no_grad():
+        context = stages.encode(*stages.observation)
+        answer: NDArray[np.float32] = stages.step(stages.x, *stages.prepare(stages.t), *context)[0].numpy()
+    return answer
 
 
 def _input(plan: Plan, role: Role, example: Tensor) -> Value:

@@ -114,7 +114,7 @@ class Plan:
     def __init__(self) -> None:
         self.buffers: list[Buffer] = []
         self.stages: dict[str, list[Operation]] = {stage: [] for stage in STAGES}
-        self.weights: dict[str, NDArray[np.float32]] = {}
+        self.weights: dict[str, NDArray[Any]] = {}
         self._constants: dict[Any, Value] = {}
         self._kept: list[Tensor] = []  # their addresses are keys
 
@@ -135,7 +135,7 @@ class Plan:
             values = tensor.detach().to(torch.float64)
             if not tensor.is_floating_point() and tensor.numel() and values.abs().max() > _WHOLE_NUMBERS_END:
                 raise ModelError("the native engine holds whole numbers up to 2^24")
-            self._constants[key] = self._store(values.to(torch.float32).numpy(), tensor.dtype)
+            self._constants[key] = self.store(values.to(torch.float32).numpy(), tensor.dtype)
             self._kept.append(tensor)
         return self._constants[key]
 
@@ -143,10 +143,11 @@ class Plan:
         """A number as a tensor without axes."""
         key = float(number)
         if key not in self._constants:
-            self._constants[key] = self._store(np.array(key, np.float32), torch.float32)
+            self._constants[key] = self.store(np.array(key, np.float32), torch.float32)
         return self._constants[key]
 
-    def _store(self, array: NDArray[np.float32], dtype: torch.dtype) -> Value:
+    def store(self, array: NDArray[Any], dtype: torch.dtype) -> Value:
+        """A new tensor of the weights file: float32, bfloat16 (as its 16 bits) or int8."""
         name = f"tensor_{len(self.weights)}"
         self.weights[name] = np.ascontiguousarray(array)
         value = self.allocate("weight", array.shape, dtype)
@@ -198,12 +199,20 @@ class Plan:
         self.weights = {name: array for name, array in self.weights.items() if name in names}
 
 
-def write_safetensors(path: Path, tensors: dict[str, NDArray[np.float32]]) -> None:
-    """Writes float32 tensors in the format of the same name: length, JSON header, bytes."""
+#: Names in the weights file; bfloat16 is held as its 16 bits.
+_DTYPES = {"float32": "F32", "uint16": "BF16", "int8": "I8"}
+
+
+def write_safetensors(path: Path, tensors: dict[str, NDArray[Any]]) -> None:
+    """Writes tensors in the format of the same name: length, JSON header, bytes.
+
+    Wider numbers come first, so that every tensor begins at a multiple of its number's size.
+    """
     header, end = {}, 0
+    tensors = dict(sorted(tensors.items(), key=lambda item: -item[1].itemsize))
     for name, array in tensors.items():
         header[name] = {
-            "dtype": "F32",
+            "dtype": _DTYPES[array.dtype.name],
             "shape": list(array.shape),
             "data_offsets": [end, end + array.nbytes],
         }
@@ -213,4 +222,4 @@ def write_safetensors(path: Path, tensors: dict[str, NDArray[np.float32]]) -> No
     with path.open("wb") as stream:
         stream.write(len(text).to_bytes(8, "little") + text)
         for array in tensors.values():
-            stream.write(array.astype("<f4").tobytes())
+            stream.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
