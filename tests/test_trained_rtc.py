@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,81 @@ def test_more_delay_than_was_trained_is_taken_as_far_as_it_was() -> None:
     chunk = policy.predict({"observation.state": np.zeros(1)}, guidance=vr.rtc.Guidance(rows, 6, 8))
     np.testing.assert_allclose(chunk[:3], rows[:3], atol=1e-6)
     assert np.abs(chunk[3:6] - rows[3:6]).max() > 0.05
+
+
+@pytest.mark.parametrize("prediction", ["velocity", "action"])
+@pytest.mark.parametrize(("noise_at", "solver"), [(0, "euler"), (1, "midpoint")])
+def test_a_package_continues_rows_as_the_policy_does(
+    noise_at: int, solver: str, prediction: str, tmp_path: Path
+) -> None:
+    policy = make_policy(noise_at=noise_at, solver=solver, prediction=prediction)
+    low, high = np.array([-2.0, -1.0]), np.array([2.0, 3.0])
+    normalizer = vr.Normalizer("min_max", min=low, max=high)
+    vr.export_policy(policy, tmp_path / "package", normalizer={"action": normalizer})
+    state = {"observation.state": np.full(1, 0.3)}
+    rng = np.random.default_rng(4)
+    previous = rng.uniform(low, high, (6, D))
+    noise = rng.normal(size=(T, D)).astype(np.float32)
+    # the formula in PyTorch: a time per row, the given rows clean and left as they are
+    clean, sign = (1.0, 1.0) if noise_at == 0 else (0.0, -1.0)
+    times = np.arange(5) / 5 if noise_at == 0 else 1 - np.arange(5) / 5
+    for delay in (0, 1, 2, 3, 5):
+        rows = min(delay, 3)
+
+        def velocity(x: torch.Tensor, t: float, rows: int = rows) -> torch.Tensor:
+            time = torch.full((1, T), float(t))
+            time[:, :rows] = clean
+            context = policy.encode(torch.full((1, 1), 0.3))
+            answer = policy.step(x, time, context)
+            answer[:, :rows] = 0
+            return answer
+
+        x = torch.from_numpy(noise[None].copy())
+        x[0, :rows] = torch.from_numpy(normalizer.normalize(previous)[:rows].astype(np.float32))
+        with torch.no_grad():
+            for t in times:
+                v = velocity(x, t)
+                if solver == "midpoint":
+                    v = velocity(x + sign * 0.1 * v, t + sign * 0.1)
+                x = x + sign * 0.2 * v
+        expected = normalizer.denormalize(x[0].numpy())
+        guidance = vr.rtc.Guidance(previous, delay, 6)
+        for backend in ("native", "torchscript"):
+            package = vr.load_policy(tmp_path / "package", backend)
+            chunk = package.sample(state, noise=noise, guidance=guidance)
+            np.testing.assert_allclose(chunk[:rows], previous[:rows], atol=1e-6)
+            np.testing.assert_allclose(chunk, expected, atol=2e-5)
+    free = vr.load_policy(tmp_path / "package").sample(state, noise=noise)
+    first = vr.load_policy(tmp_path / "package").sample(
+        state, noise=noise, guidance=vr.rtc.Guidance(previous, 0, 6)
+    )
+    np.testing.assert_array_equal(free, first)
+
+
+def test_the_sampler_tells_the_network_how_many_rows_are_given() -> None:
+    asked: list[float] = []
+
+    def network(x: np.ndarray, t: float) -> np.ndarray:
+        asked.append(t)
+        return np.ones_like(x)
+
+    sampler = vr.samplers.FlowMatchingSampler(num_steps=4, max_delay=2)
+    previous = np.arange(3.0)[:, None] * np.ones(D)
+    noise = np.zeros((2, T, D), dtype=np.float32)
+    for delay, rows in ((0, 0), (1, 1), (2, 2), (3, 2)):
+        asked.clear()
+        sample = sampler.sample(network, noise, guidance=vr.rtc.Guidance(previous, delay, T))
+        assert asked == [2 * rows + k / 4 for k in range(4)]
+        for chunk in sample:
+            np.testing.assert_array_equal(chunk[:rows], previous[:rows])
+            np.testing.assert_array_equal(chunk[rows:], 1.0)
+    short = vr.rtc.Guidance(previous[:1], 2, T)  # one row is all there is to give
+    assert sampler.sample(network, noise, guidance=short)[0, 1, 0] == 1.0
+    for bad in (-1, 256):
+        with pytest.raises(vr.ConfigError, match="max_delay"):
+            vr.samplers.FlowMatchingSampler(max_delay=bad)
+    with pytest.raises(vr.ConfigError, match="max_delay"):
+        vr.samplers.FlowMatchingSampler(num_steps=1000, max_delay=10)
 
 
 def test_bad_delays_are_refused() -> None:

@@ -850,12 +850,15 @@ class FlowMatchingSampler(Sampler):
         num_steps: typing.SupportsInt | typing.SupportsIndex = 10,
         solver: str = "euler",
         noise_at: typing.SupportsInt | typing.SupportsIndex = 0,
+        max_delay: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> None:
         """
         Args:
             num_steps: K, 1..1000.
             solver: euler, midpoint, heun or rk4.
             noise_at: 0: noise at t=0, data at t=1; 1: noise at t=1, data at t=0 (pi0), integrated backwards.
+            max_delay: of a network trained for real-time chunking: up to so many rows at the front are given
+                clean, those of the guidance before its delay; t + 2 d says that the first d rows are.
 
         Raises ConfigError.
         """

@@ -158,19 +158,26 @@ void bind_sampling(py::module_& m) {
   py::class_<FlowMatchingSampler, Sampler>(m, "FlowMatchingSampler",
                                            "Integrates a velocity field from noise to data in `num_steps` "
                                            "equal steps; the denoiser returns dx/dt.")
-      .def(py::init([](int num_steps, const std::string& solver, int noise_at) {
-             return FlowMatchingSampler({num_steps, ode_solver_from_string(solver, "solver"), noise_at});
-           }),
-           py::arg("num_steps") = 10, py::arg("solver") = "euler", py::arg("noise_at") = 0,
-           "Args:\n"
-           "    num_steps: K, 1..1000.\n"
-           "    solver: euler, midpoint, heun or rk4.\n"
-           "    noise_at: 0: noise at t=0, data at t=1; 1: noise at t=1, data at t=0 (pi0), integrated "
-           "backwards.\n\n"
-           "Raises ConfigError.")
+      .def(
+          py::init([](int num_steps, const std::string& solver, int noise_at, int max_delay) {
+            return FlowMatchingSampler(
+                {num_steps, ode_solver_from_string(solver, "solver"), noise_at, max_delay});
+          }),
+          py::arg("num_steps") = 10, py::arg("solver") = "euler", py::arg("noise_at") = 0,
+          py::arg("max_delay") = 0,
+          "Args:\n"
+          "    num_steps: K, 1..1000.\n"
+          "    solver: euler, midpoint, heun or rk4.\n"
+          "    noise_at: 0: noise at t=0, data at t=1; 1: noise at t=1, data at t=0 (pi0), integrated "
+          "backwards.\n"
+          "    max_delay: of a network trained for real-time chunking: up to so many rows at the front are "
+          "given\n"
+          "        clean, those of the guidance before its delay; t + 2 d says that the first d rows are.\n\n"
+          "Raises ConfigError.")
       .def("__repr__", [](const FlowMatchingSampler& s) {
         return "FlowMatchingSampler(num_steps=" + std::to_string(s.options().num_steps) + ", solver='" +
-               to_string(s.options().solver) + "', noise_at=" + std::to_string(s.options().noise_at) + ")";
+               to_string(s.options().solver) + "', noise_at=" + std::to_string(s.options().noise_at) +
+               (s.options().max_delay ? ", max_delay=" + std::to_string(s.options().max_delay) : "") + ")";
       });
 
   py::class_<ConsistencySampler, Sampler>(

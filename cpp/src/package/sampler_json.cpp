@@ -47,10 +47,12 @@ struct Writer {
             {"steps_offset", o.steps_offset}};
   }
   Json operator()(const FlowMatchingOptions& o) const {
-    return {{"type", "flow_matching"},
-            {"num_steps", o.num_steps},
-            {"solver", to_string(o.solver)},
-            {"noise_at", o.noise_at}};
+    Json json = {{"type", "flow_matching"},
+                 {"num_steps", o.num_steps},
+                 {"solver", to_string(o.solver)},
+                 {"noise_at", o.noise_at}};
+    if (o.max_delay != 0) json["max_delay"] = o.max_delay;
+    return json;
   }
   Json operator()(const DiffusionOptions& o) const { return common("ddpm", o); }
   Json operator()(const DDIMOptions& o) const {
@@ -141,6 +143,7 @@ SamplerSpec read_options(const JsonField& field, const std::string& type) {
     reader.read("num_steps", o.num_steps);
     reader.read("solver", o.solver, &ode_solver_from_string);
     reader.read("noise_at", o.noise_at);
+    if (field.has("max_delay")) reader.read("max_delay", o.max_delay);
     return o;
   }
   if (type == "consistency") {

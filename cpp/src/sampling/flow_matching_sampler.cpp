@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "vla_rt/core/capacity.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/sampling/guidance.hpp"
 
@@ -10,6 +11,7 @@ namespace vla_rt {
 namespace {
 
 constexpr int kMaxSteps = 1000;
+constexpr int kMaxTimes = 10'000;  // of steps, times the numbers of rows that may be given
 
 /// An explicit Runge-Kutta method whose every stage looks at the previous one alone: stage i is evaluated at
 /// (t + c h, x + c h v_{i-1}); the step is x + h sum(b_i v_i).
@@ -66,6 +68,10 @@ void FlowMatchingOptions::validate() const {
     throw ConfigError("num_steps", std::to_string(num_steps), "must be in 1.." + std::to_string(kMaxSteps));
   if (noise_at != 0 && noise_at != 1)
     throw ConfigError("noise_at", std::to_string(noise_at), "must be 0 or 1");
+  const int most = std::min(kMaxHorizon, kMaxTimes / num_steps) - 1;
+  if (max_delay < 0 || max_delay > most)
+    throw ConfigError("max_delay", std::to_string(max_delay),
+                      "must be in 0.." + std::to_string(most) + " with so many steps");
 }
 
 FlowMatchingSampler::FlowMatchingSampler(const FlowMatchingOptions& options) : options_(options) {
@@ -79,6 +85,9 @@ FlowMatchingSampler::FlowMatchingSampler(const FlowMatchingOptions& options) : o
     for (int i = 0; i < method.stages; ++i)
       stage_times_.push_back(time(k + method.c[static_cast<std::size_t>(i)]));
   }
+  const std::size_t stages = stage_times_.size();
+  for (int rows = 1; rows <= options_.max_delay; ++rows)
+    for (std::size_t i = 0; i < stages; ++i) stage_times_.push_back(stage_times_[i] + 2 * rows);
 }
 
 std::size_t FlowMatchingSampler::scratch_size(std::size_t n) const noexcept {
@@ -94,9 +103,15 @@ void FlowMatchingSampler::run(Denoiser& denoiser, std::span<float> x, const Nois
   const std::size_t n = x.size();
   const double h = (options_.noise_at == 0 ? 1.0 : -1.0) / options_.num_steps;
   const std::span<float> v = scratch.first(n);
+  const bool gives = guidance && options_.max_delay > 0;
+  const int given = gives ? std::min(guidance->given_rows(), options_.max_delay) : 0;
+  const int first_stage = given * options_.num_steps * method.stages;
+  if (gives) guidance->give(given, x);
   const auto velocity = [&](std::span<const float> at, int stage) {
-    evaluate(denoiser, at, stage, v);
-    if (guidance)
+    evaluate(denoiser, at, first_stage + stage, v);
+    if (gives)
+      guidance->hold(given, v);
+    else if (guidance)
       guidance->guide_flow(denoiser, at, stage, stage_times_[static_cast<std::size_t>(stage)],
                            options_.noise_at, v);
   };

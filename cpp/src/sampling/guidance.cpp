@@ -55,6 +55,9 @@ void Guidance::aim(const ChunkPrefix& prefix, int batch, int horizon, int action
       throw ConfigError(indexed("previous", static_cast<long>(i)), number(prefix.values[i]),
                         "must be finite");
 
+  given_rows_ = std::min(prefix.delay, prefix.rows);
+  row_size_ = D;
+  chunk_size_ = T * D;
   const std::size_t n = static_cast<std::size_t>(batch) * T * D;
   row_weights_.assign(T, 0.0);
   prefix_weights(prefix.delay, prefix.end, options_.schedule, std::span(row_weights_).subspan(S));
@@ -73,6 +76,18 @@ void Guidance::aim(const ChunkPrefix& prefix, int batch, int horizon, int action
   product_.resize(n);
   if (options_.jacobian != GuidanceJacobian::FiniteDifferences) return;
   for (std::vector<float>* scratch : {&probe_, &ahead_, &behind_}) scratch->resize(n);
+}
+
+void Guidance::give(int rows, std::span<float> x) const noexcept {
+  const std::size_t given = static_cast<std::size_t>(rows) * row_size_;
+  for (std::size_t chunk = 0; chunk < x.size(); chunk += chunk_size_)
+    for (std::size_t i = chunk; i < chunk + given; ++i) x[i] = static_cast<float>(target_[i]);
+}
+
+void Guidance::hold(int rows, std::span<float> v) const noexcept {
+  const std::size_t given = static_cast<std::size_t>(rows) * row_size_;
+  for (std::size_t chunk = 0; chunk < v.size(); chunk += chunk_size_)
+    std::fill_n(v.begin() + static_cast<std::ptrdiff_t>(chunk), given, 0.0F);
 }
 
 double Guidance::strength(double tau) const noexcept {

@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-import vla_rt
 from vla_rt.errors import require
 from vla_rt.policies.chunk_policy import mean_over_rows
 from vla_rt.policies.denoising_policy import DenoisingPolicy
@@ -34,8 +31,7 @@ class FlowMatchingPolicy(DenoisingPolicy):
 
     With ``max_delay`` it is trained for real-time chunking (Black et al. 2025, "Training-Time Action
     Conditioning for Efficient Real-Time Chunking"): rows at the front may be given clean, each row has its
-    own time, and ``predict`` takes the first ``delay`` rows of a ``guidance`` as they are. A package of it
-    samples without such rows.
+    own time, and the sampler takes the first ``delay`` rows of a ``guidance`` as they are.
 
     Args:
         config: Sizes; validated here.
@@ -45,6 +41,7 @@ class FlowMatchingPolicy(DenoisingPolicy):
     """
 
     config: FlowMatchingConfig
+    _given_above: Tensor
 
     def __init__(self, config: FlowMatchingConfig | None = None) -> None:
         config = config if config is not None else FlowMatchingConfig()
@@ -54,16 +51,20 @@ class FlowMatchingPolicy(DenoisingPolicy):
         width = config.hidden
         self._times = config.horizon if config.max_delay else 1
         self.input_layer = nn.Linear(self._chunk_size + self._times + config.obs_dim, width)
+        # times lie in [0, 1], so that row i is clean from 2 (i + 1) on
+        above = 2.0 * torch.arange(config.horizon) + 1.5
+        self.register_buffer("_given_above", above, persistent=False)
         self.trunk = nn.Sequential(nn.Mish(), *mlp([width, width, width, self._chunk_size], nn.Mish))
 
     def sampler_spec(self) -> dict[str, Any]:
         """Sampler that turns this network into actions, as a package stores it."""
-        return {
+        spec = {
             "type": "flow_matching",
             "num_steps": self.config.num_steps,
             "solver": self.config.solver,
             "noise_at": self.config.noise_at,
         }
+        return {**spec, "max_delay": self.config.max_delay} if self.config.max_delay else spec
 
     def encode(self, *observation: Tensor) -> Tensor:
         """Encoded observation (B, obs_dim) of the normalised features, each (B, *shape)."""
@@ -71,10 +72,19 @@ class FlowMatchingPolicy(DenoisingPolicy):
         return features
 
     def step(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
-        """Velocity (B, T, D) of the noisy chunk ``x`` (B, T, D) at time ``t``: scalar, (B,), or with
-        ``max_delay`` also (B, T), a time per row.
+        """Velocity (B, T, D) of the noisy chunk ``x`` (B, T, D) at time ``t``: scalar or (B,).
+
+        With ``max_delay`` it may be (B, T), a time per row, or t + 2 d: the first d rows are clean.
         """
+        t = self._row_times(t)
         return self._to_velocity(self._output(x, t, context), x, t)
+
+    def _row_times(self, t: Tensor) -> Tensor:
+        if not self.config.max_delay or t.dim() == 2:
+            return t
+        given = (t.reshape(-1, 1) > self._given_above).to(t.dtype)  # row i where d > i
+        time = t.reshape(-1, 1) - 2 * given.sum(dim=1, keepdim=True)
+        return time + given * (self._clean_time - time)
 
     def _output(self, x: Tensor, t: Tensor, observation_features: Tensor) -> Tensor:
         time = (t if t.dim() == 2 else t.reshape(-1, 1)).expand(x.shape[0], self._times)
@@ -141,29 +151,3 @@ class FlowMatchingPolicy(DenoisingPolicy):
             pad.shape == prefix.shape, "action_is_pad", tuple(pad.shape), f"must be {tuple(prefix.shape)}"
         )
         return pad.bool() | prefix
-
-    def _sample(
-        self,
-        features: list[Tensor],
-        noise: ArrayLike | None,
-        step_noise: ArrayLike | None,
-        seed: int,
-        guidance: vla_rt.rtc.Guidance | None,
-    ) -> Tensor:
-        if guidance is None or self.config.max_delay == 0:
-            return super()._sample(features, noise, step_noise, seed, guidance)
-        prefix = np.asarray(guidance.previous, dtype=np.float32)
-        prefix = prefix[: min(guidance.delay, self.config.max_delay)]
-        rows, context = len(prefix), self.encode(*features)
-        start, added = self._noises(noise, step_noise, seed)
-        start[:rows] = prefix
-
-        def denoiser(x: NDArray[np.float32], t: float) -> NDArray[np.float32]:
-            time = torch.full((1, self.config.horizon), float(t), device=self.device)
-            time[:, :rows] = self._clean_time
-            velocity = self.step(torch.from_numpy(x).to(self.device), time, context)
-            velocity[:, :rows] = 0.0
-            return velocity.cpu().numpy()
-
-        sampler = vla_rt.samplers.from_spec(self.sampler_spec())
-        return torch.from_numpy(sampler.sample(denoiser, start[None], seed=seed, step_noise=added)[0])

@@ -25,6 +25,9 @@ struct VLA_RT_API FlowMatchingOptions {
   int num_steps = 10;  ///< K, 1..1000
   OdeSolver solver = OdeSolver::Euler;
   int noise_at = 0;  ///< 0: x is noise at t = 0 and data at t = 1; 1: noise at t = 1 and data at t = 0 (pi0)
+  /// Of a network trained for real-time chunking: it takes up to so many rows at the front clean, 0..255. A
+  /// time t + 2 d then says that the first d rows are.
+  int max_delay = 0;
 
   [[nodiscard]] bool operator==(const FlowMatchingOptions&) const = default;
   /// Throws ConfigError naming the field.
@@ -34,8 +37,11 @@ struct VLA_RT_API FlowMatchingOptions {
 /// Integrates a learned velocity field from noise to data in K equal steps.
 ///
 /// The denoiser returns dx/dt in the model's own time: data - noise for `noise_at` 0, noise - data for 1
-/// (then dt is negative). Guidance acts at every stage. Sources: Lipman et al. 2023 (flow matching); openpi
-/// for `noise_at` 1. Real-time: as the denoiser. Thread: immutable; any number of threads.
+/// (then dt is negative). Guidance acts at every stage; with `max_delay` its rows up to the delay are given
+/// instead, as they are, and the network continues them. `stage_times` then holds the stages with 0, 1, ...
+/// max_delay rows given one after the other. Sources: Lipman et al. 2023 (flow matching); openpi for
+/// `noise_at` 1; Black et al. 2025, "Training-Time Action Conditioning for Efficient Real-Time Chunking".
+/// Real-time: as the denoiser. Thread: immutable; any number of threads.
 class VLA_RT_API FlowMatchingSampler final : public Sampler {
  public:
   explicit FlowMatchingSampler(const FlowMatchingOptions& options = {});

@@ -77,6 +77,12 @@ class VLA_RT_API Guidance {
   /// Of element i of the sample: what it shall be, and how strongly.
   [[nodiscard]] double target(std::size_t i) const noexcept { return target_[i]; }
   [[nodiscard]] double weight(std::size_t i) const noexcept { return weights_[i]; }
+  /// Rows of the previous chunk that will have been executed: its first `delay` ones, if it has as many.
+  [[nodiscard]] int given_rows() const noexcept { return given_rows_; }
+  /// Sets the first `rows` rows of every batch element of x to those of the previous chunk.
+  void give(int rows, std::span<float> x) const noexcept;
+  /// Sets those of a velocity to zero.
+  void hold(int rows, std::span<float> v) const noexcept;
   /// g(tau), tau in [0, 1].
   [[nodiscard]] double strength(double tau) const noexcept;
 
@@ -89,6 +95,8 @@ class VLA_RT_API Guidance {
   void differentiate(Denoiser& denoiser, std::span<const float> x, int stage, double t);
 
   GuidanceOptions options_;
+  int given_rows_ = 0;
+  std::size_t row_size_ = 0, chunk_size_ = 0;                    // D, T * D
   std::vector<double> target_, weights_;                         // (n)
   std::vector<double> row_weights_;                              // (T)
   std::vector<float> error_, product_, probe_, ahead_, behind_;  // (n) as the Jacobian needs them
