@@ -14,7 +14,8 @@ given the same latencies.
 
 Closed loop: the arm's reach task in MuJoCo with the policy of `vla-rt demo` (trained once, kept under out/),
 in simulated time, with inference delays of 0-300 ms +-30 %: success, time to a goal, smoothness, seams and
-wishes beyond the limits, for every mode and for synchronous execution. Picture: out/chunking.png.
+wishes beyond the limits, for every mode and for synchronous execution. Picture: out/chunking.png. It takes
+about five minutes, two of them to train the policy the first time; the file is written after every part.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import harness
 import vla_rt as vr
 from peers.chunk_players import Aggregating, Blocking, Replacing, SplinePerChunk
 from vla_rt import _core
+from vla_rt.cli.result import write_json
 
 Array = NDArray[np.float64]
 
@@ -329,9 +331,9 @@ def main() -> None:
     """Measure and report."""
     options = harness.parse(__doc__)
     report = harness.Report("chunking")
-    measure_cost(report, options.quick)
-    measure_open_loop(report, options.quick)
-    measure_closed_loop(report, options.quick)
+    for measure in (measure_cost, measure_open_loop, measure_closed_loop):
+        measure(report, options.quick)
+        write_json(options.json, report.to_dict())  # what is known so far
     report.finish(options)
 
 

@@ -8,6 +8,7 @@ chunks is followed by the same enforcer: all of them are safe, and what differs 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -228,9 +229,14 @@ def policy_sample(cache: Path) -> tuple[Sample, Any]:
 
 
 def measure(sample: Sample, spec: Any, quick: bool) -> dict[tuple[str, float], Outcome]:
-    """Every way at every delay."""
+    """Every way at every delay; says which, as a line per cell."""
     duration, delays = (20.0, (0.0, 0.2)) if quick else (80.0, DELAYS_S)
-    return {(way, delay): run(way, sample, spec, delay, duration, 1) for delay in delays for way in WAYS}
+    found = {}
+    for delay, way in itertools.product(delays, WAYS):
+        outcome = found[way, delay] = run(way, sample, spec, delay, duration, 1)
+        cell = f"{len(found)}/{len(delays) * len(WAYS)}: {1e3 * delay:.0f} ms, {way}"
+        print(f"- closed loop {cell}: {100 * outcome.success:.0f} % of {outcome.goals} goals", flush=True)
+    return found
 
 
 def draw(found: dict[tuple[str, float], Outcome], path: Path) -> None:
