@@ -114,6 +114,57 @@ TEST_CASE("ticks that race with pushes see one continuous motion") {
   }
 }
 
+TEST_CASE("rotations that race with pushes stay rotations and turn continuously") {
+  constexpr TimeNs kTick = 100'000;
+  ChunkExecutorConfig config = config_of(5, ExecutionMode::Async);
+  config.rotation_dims = {{1, RotationFormat::Quaternion}};
+  ChunkExecutor executor(config);
+  const std::array<double, 5> origin{0, 0, 0, 0, 1};
+  executor.reset(origin);
+  std::atomic<TimeNs> clock{0};
+  std::atomic<bool> done{false};
+  std::thread pusher([&] {
+    std::mt19937 random(5);
+    std::uniform_real_distribution<double> unit(-1, 1);
+    auto chunk = make_chunk(100, 5, 0, [](int, int) { return 0.0; });
+    while (!done.load(std::memory_order_relaxed)) {
+      // Turns about z at up to 1 rad/s, written on either side of the double cover.
+      const double from = unit(random), rate = unit(random), sign = unit(random) < 0 ? -1 : 1;
+      for (int t = 0; t < chunk->horizon; ++t) {
+        const double half = 0.5 * (from + 0.02 * rate * t);
+        const std::array<double, 5> row{from, 0, 0, sign * std::sin(half), sign * std::cos(half)};
+        std::copy(row.begin(), row.end(), chunk->row(t).begin());
+      }
+      chunk->start_time_ns = clock.load(std::memory_order_relaxed) + from_seconds(0.1 * unit(random));
+      executor.push(*chunk);
+    }
+  });
+  std::array<double, 5> q{}, dq{}, last = origin;
+  double worst_norm = 0, fastest = 0, worst_rate = 0;
+  for (int k = 0; k < 20'000; ++k) {
+    while (executor.plan_end() < k * kTick + kNsPerSecond / 2) std::this_thread::yield();  // never starved
+    clock.store(k * kTick, std::memory_order_relaxed);
+    executor.at(k * kTick, q, dq);
+    double norm = 0;
+    for (std::size_t d = 1; d < 5; ++d) norm += q[d] * q[d];
+    worst_norm = std::max(worst_norm, std::fabs(norm - 1));
+    if (k > 0)
+      for (std::size_t d = 1; d < 5; ++d) {
+        const double rate = (q[d] - last[d]) / to_seconds(kTick);
+        fastest = std::max(fastest, std::fabs(rate));
+        worst_rate = std::max(worst_rate, std::fabs(rate - dq[d]));
+      }
+    last = q;
+  }
+  done = true;
+  pusher.join();
+  CHECK(worst_norm < 1e-12);
+  CHECK(fastest < 100);           // 2 rad in 0.1 s, blended again and again
+  CHECK(worst_rate < 1);  // a jump would be 1e4
+  CHECK(executor.counters().accepted > 10);
+  MESSAGE("pushes " << executor.counters().accepted << ", fastest " << fastest << ", " << worst_rate);
+}
+
 TEST_CASE("neither ticks nor pushes allocate") {
   for (const ExecutionMode mode :
        {ExecutionMode::Receding, ExecutionMode::Ensemble, ExecutionMode::Async, ExecutionMode::Rtc}) {
