@@ -74,10 +74,13 @@ def test_the_plan_decides_how_often_the_policy_is_asked() -> None:
 
 def test_a_policy_that_never_lets_go_of_the_gil_does_not_hold_up_the_tick() -> None:
     libc = ctypes.PyDLL(None)  # calls without releasing the GIL
+    held: list[tuple[float, float]] = []
 
     def hold(call: int) -> None:
         if call > 2:
+            begin = time.monotonic()
             libc.usleep(150_000)
+            held.append((begin, time.monotonic()))
 
     report = run(Sine(hold), 2.0, inference_rate_hz=None, execution_horizon=8, watchdog_s=1.0)
     check_safe(report)
@@ -85,9 +88,12 @@ def test_a_policy_that_never_lets_go_of_the_gil_does_not_hold_up_the_tick() -> N
     assert report.inference["latency_ms"]["max"] > 149
     assert report.inference["chunks"] >= 4
     assert report.executor["starved_s"] < 0.2
-    # The tick would stand still for 150 ms if it ever waited for Python; a busy machine alone costs far less.
-    assert np.diff(report.trace["time_s"]).max() < 0.1
-    assert report.compute_us["max"] < 100_000
+    # The tick would stand still if it ever waited for Python: it goes on while the lock is held.
+    ticks = report.trace["time_s"]
+    during = [((begin <= ticks) & (ticks < end)).sum() / (1e3 * (end - begin)) for begin, end in held]
+    assert len(during) >= 3
+    assert np.median(during) > 0.5
+    assert min(during) > 0.1
 
 
 def test_a_python_policy_is_shown_what_its_chunk_continues() -> None:
