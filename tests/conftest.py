@@ -1,4 +1,5 @@
-"""Settings of all tests: property tests draw the same examples in every run, unless told to explore.
+"""Settings of all tests: property tests draw the same examples in every run, unless told to explore;
+MuJoCo renders without a display.
 
 `HYPOTHESIS_PROFILE=explore make test` draws new ones.
 """
@@ -10,3 +11,5 @@ from hypothesis import settings
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+if "DISPLAY" not in os.environ:
+    os.environ.setdefault("MUJOCO_GL", "egl")  # read when a test imports mujoco

@@ -136,9 +136,65 @@ def test_evaluation_gives_numbers_and_a_picture(trained, capsys):
         assert word in shown
 
 
+def test_a_rollout_is_filmed_on_request(trained, capsys):
+    av = pytest.importorskip("av", reason="the extra `video` is not installed")
+    film = trained / "rollout.mp4"
+    words = ["eval", str(trained / "package"), "--goals", "1", "--video", str(film), "--video-seconds", "0.4"]
+    assert main(words) == 0
+    with av.open(str(film)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        assert container.streams.video[0].average_rate == 25
+    assert len(frames) == 10
+    assert frames[0].shape == (360, 480, 3)
+    assert 20 < frames[0].mean() < 235
+    assert (frames[0] != frames[-1]).any()
+    assert main([*words[:-3], str(trained / "none" / "rollout.mp4")]) == 2
+    assert "video" in capsys.readouterr().err
+
+
+def test_a_policy_is_told_what_to_touch(tmp_path, capsys):
+    """Pictures and words from the recording to the trial, and the opposite instruction."""
+    root, package = tmp_path / "data", tmp_path / "package"
+    assert main(["record", "--task", "blocks", "--out", str(root), "--episodes", "1"]) == 0
+    dataset = LeRobotDataset(root)
+    assert dataset.features["observation.image"].shape == (96, 96, 3)
+    assert all("block" in text or "one" in text for text in dataset.tasks)
+    small = ["obs_dim=16", "multimodal.image_width=4", "multimodal.image_stages=1", "multimodal.text_width=8"]
+    words = ["train", "--dataset", str(root), "--out", str(package), "--policy", "direct_action_predictor"]
+    words += [
+        "--instruction",
+        "6",
+        "--steps",
+        "2",
+        "--batch-size",
+        "4",
+        "--num-threads",
+        "1",
+        "--set",
+        *small,
+    ]
+    assert main(words) == 0
+    vocabulary = vr.datasets.InstructionVocabulary.load(package)
+    assert vocabulary == vr.datasets.InstructionVocabulary.of(dataset.tasks, 6)
+    told = vr.load_policy(package).spec.to_dict()["observation"][-1]
+    assert (told["name"], tuple(told["shape"])) == ("instruction", (6,))
+    for more, said in (([], False), (["--mislead"], True)):
+        out = tmp_path / "eval.json"
+        words = ["eval", str(package), "--task", "blocks", "--goals", "1", "--json", str(out), *more]
+        assert main(words) == 0
+        result = json.loads(out.read_text())
+        assert result["task"]["attempted"] == 1
+        assert result["config"]["mislead"] is said
+    assert main(["eval", str(package), "--mislead"]) == 2
+    assert "mislead" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--set", "multimodal.nothing=3"], "MultimodalConfig has"),
+        (["--set", "hidden.nothing=3"], "holds no configuration"),
+        (["--instruction", "2"], "words"),
         (["--policy", "nothing"], "flow_matching"),
         (["--set", "hidden"], "name=value"),
         (["--set", "nothing=3"], "FlowMatchingConfig has"),

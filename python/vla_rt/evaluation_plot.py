@@ -17,14 +17,14 @@ __all__ = ["plot_evaluation"]
 _REACHED, _FAILED = drawing.JOINTS[2], drawing.LIMIT
 
 
-def plot_evaluation(result: EvaluationResult, path: Path, title: str, tolerance_m: float) -> None:
+def plot_evaluation(result: EvaluationResult, path: Path, title: str, tolerance_m: float | None) -> None:
     """Draws how the goals were approached, how long it took, how fast the tool was and what inference took.
 
     Args:
         result: Of ``vla_rt.tasks.evaluate``.
         path: The picture; its ending chooses the format.
         title: Headline.
-        tolerance_m: Within which a goal is reached [m].
+        tolerance_m: Within which a goal is reached [m]; None where something else decides.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -52,7 +52,7 @@ def _ways(result: EvaluationResult) -> list[tuple[bool, Any, Any]]:
     return ways
 
 
-def _draw_approach(axes: Any, result: EvaluationResult, tolerance_m: float) -> None:
+def _draw_approach(axes: Any, result: EvaluationResult, tolerance_m: float | None) -> None:
     axes.set(title="Tool to goal [mm] after a goal appeared", xlabel="time [s]", yscale="log")
     for reached, goal, way in _ways(result):
         distance = 1e3 * np.linalg.norm(way - goal, axis=1)
@@ -67,8 +67,9 @@ def _draw_approach(axes: Any, result: EvaluationResult, tolerance_m: float) -> N
     for reached, color in ((True, _REACHED), (False, _FAILED)):
         count = sum(outcome == reached for outcome in result.task.outcomes)
         axes.plot([], [], color=color, label=f"{count} {'reached' if reached else 'failed'}")
-    label = f"tolerance, {1e3 * tolerance_m:g} mm"
-    axes.axhline(1e3 * tolerance_m, color=drawing.INK, linewidth=1.0, linestyle=(0, (5, 3)), label=label)
+    if tolerance_m is not None:
+        label = f"tolerance, {1e3 * tolerance_m:g} mm"
+        axes.axhline(1e3 * tolerance_m, color=drawing.INK, linewidth=1.0, linestyle=(0, (5, 3)), label=label)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.legend(loc="upper right", fontsize=8)
 
@@ -112,7 +113,7 @@ def _draw_figures(axes: Any, result: EvaluationResult) -> None:
     rate = result.task.reached / max(1, result.task.attempted)
     lines = (
         ("success", f"{100 * rate:.1f} %  ({100 * low:.1f} to {100 * high:.1f})"),
-        ("path", f"{result.path_length_m:.3f} m, {result.path_ratio:.2f} of straight"),
+        ("path", f"{result.path_length_m:.3f} m, {result.path_ratio:.2f} of the shortest"),
         ("arc length", f"{result.spectral_arc_length:.2f} (spectral, tool)"),
         ("squared jerk", f"{result.squared_jerk:.3g} rad²/s⁶"),
         ("wishes to limit", f"{result.violation_wishes_per_min:.1f} a minute"),

@@ -6,6 +6,8 @@ The same seed repeats it, but for the latency, which is measured.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from vla_rt.cli.result import require_picture, require_writable, write_json
-from vla_rt.errors import require
+from vla_rt.errors import ConfigError, error, require
 
 if TYPE_CHECKING:
     from vla_rt.tasks import EvaluationResult
+    from vla_rt.tasks.evaluation import Watcher
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,12 @@ class Arguments:
 
     package: Annotated[Path, tyro.conf.Positional]
     """Folder of the policy package."""
-    task: Literal["reach"] = "reach"
-    """What the policy is to do."""
+    task: Literal["reach", "pick", "blocks"] = "reach"
+    """What the policy is to do: bring the tool or a cube to a goal, or touch the block that is named."""
     goals: int = 100
-    """Goals to decide; each is reached in time or has failed."""
+    """Trials to decide, each of a random number of its own; each is done in time or has failed."""
+    mislead: bool = False
+    """blocks: name another colour than the one that is judged, to see whether the policy listens."""
     seed: int = 1
     """Of goals and noise."""
     delay: float = 0.05
@@ -43,20 +48,31 @@ class Arguments:
     """Write the result to this file."""
     plot: Path | None = None
     """Draw the result into this PNG file."""
+    video: Path | None = None
+    """Film the beginning of it into this file, such as rollout.mp4; needs PyAV."""
+    video_seconds: float = 30.0
+    """How much of it [s]."""
 
 
 def run(arguments: Arguments) -> int:
     """Evaluates the package; returns 0, or 1 when an emitted command broke a limit."""
+    from vla_rt.datasets.instructions import InstructionVocabulary
     from vla_rt.package import load_policy
-    from vla_rt.tasks import EvaluationConfig, ReachConfig, evaluate
+    from vla_rt.tasks import TASKS, BlocksConfig, EvaluationConfig, evaluate
 
     require_writable(arguments.plot, "plot")
     require_picture(arguments.plot)
+    require_writable(arguments.video, "video")
     require(arguments.goals >= 1, "goals", arguments.goals, "must be >= 1")
     policy = load_policy(arguments.package, arguments.backend)
     spec = policy.spec.to_dict()
     replan = spec["execution_horizon"] * spec["period_s"] if arguments.replan is None else arguments.replan
-    task = ReachConfig()
+    blocks = arguments.task == "blocks"
+    require(
+        blocks or not arguments.mislead, "mislead", True, "is for the task blocks, which has instructions"
+    )
+    task = BlocksConfig(mislead=arguments.mislead) if blocks else TASKS[arguments.task]()
+    vocabulary = InstructionVocabulary.load(arguments.package)
     config = EvaluationConfig(
         duration_s=arguments.goals * (task.timeout_s + 1.0),
         goals=arguments.goals,
@@ -67,9 +83,18 @@ def run(arguments: Arguments) -> int:
         seed=arguments.seed,
         task=task,
     )
-    result = evaluate(policy, config)
+    words = None if vocabulary is None else vocabulary.encode
+    with _filming(arguments) as watch:
+        result = evaluate(policy, config, words=words, watch=watch)
     _print(result, arguments)
-    settings = {"goals": config.goals, "seed": config.seed, "delay_s": config.delay_s, "replan_s": replan}
+    settings: dict[str, Any] = {
+        "goals": config.goals,
+        "seed": config.seed,
+        "delay_s": config.delay_s,
+        "replan_s": replan,
+    }
+    if blocks:
+        settings["mislead"] = arguments.mislead
     write_json(
         arguments.json,
         {"package": arguments.package, "task_name": arguments.task, "config": settings, **result.to_dict()},
@@ -79,8 +104,30 @@ def run(arguments: Arguments) -> int:
 
         count = f"{result.task.reached} of {result.task.attempted}"
         title = f"{arguments.task}: {count} goals reached by {arguments.package.name}"
-        plot_evaluation(result, arguments.plot, title, task.tolerance)
+        plot_evaluation(result, arguments.plot, title, getattr(task, "tolerance", None))
     return 0 if result.limit_violations == 0 else 1
+
+
+@contextmanager
+def _filming(arguments: Arguments) -> Iterator[Watcher | None]:
+    """What films an evaluation, if that is asked for."""
+    if arguments.video is None:
+        yield None
+        return
+    from vla_rt.tasks.rollout_video import RolloutVideo
+
+    seconds = arguments.video_seconds
+    require(seconds > 0, "video_seconds", seconds, "must be > 0")
+    try:
+        video = RolloutVideo(arguments.video, seconds)
+    except (ImportError, ValueError) as cause:  # no PyAV, or no container of this name
+        raise error(ConfigError, "video", arguments.video, str(cause)) from cause
+    try:
+        yield video.watch
+    except BaseException:
+        video.discard()
+        raise
+    video.finish()
 
 
 def _print(result: EvaluationResult, arguments: Arguments) -> None:
@@ -104,12 +151,13 @@ def _rows(result: EvaluationResult) -> list[tuple[str, str]]:
     return [
         (
             "success",
-            f"{rate}, {task.reached} of {task.attempted}; 95 % interval {100 * low:.1f}..{100 * high:.1f} %",
+            f"{rate}, {task.reached} of {task.attempted}; 95 % interval {100 * low:.1f}..{100 * high:.1f} %"
+            + "".join(f"; {reason}: {count}" for reason, count in task.failures.items()),
         ),
         ("simulated", f"{result.duration_s:.1f} s{mean}"),
         (
             "path",
-            f"{result.path_length_m:.3f} m a goal, {result.path_ratio:.2f} times straight where reached",
+            f"{result.path_length_m:.3f} m a goal, {result.path_ratio:.2f} times the shortest where reached",
         ),
         (
             "smoothness",

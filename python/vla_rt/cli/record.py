@@ -5,7 +5,7 @@ Interrupted or killed and called again, it goes on where it was and ends with th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +19,12 @@ class Arguments:
 
     out: Path
     """Folder of the dataset; one that this command began is continued."""
-    task: Literal["reach"] = "reach"
-    """What the expert does."""
+    task: Literal["reach", "pick", "blocks"] = "reach"
+    """What the expert does: bring the tool to a goal, put a cube on a goal, touch the block that is named."""
     episodes: int = 200
     """Runs of the expert, of three goals each; every goal becomes an episode of the dataset."""
-    fps: float = 20.0
-    """Frames per second."""
+    fps: float | None = None
+    """Frames per second; by default 20, with pictures 10."""
     seed: int = 0
     """Of starts, goals and disturbances."""
     json: Path | None = None
@@ -37,7 +37,10 @@ def run(arguments: Arguments) -> int:
 
     from vla_rt.tasks import RecordingConfig, record_dataset
 
-    config = RecordingConfig(episodes=arguments.episodes, fps=arguments.fps, seed=arguments.seed)
+    config = RecordingConfig.of(arguments.task)
+    config = replace(
+        config, episodes=arguments.episodes, seed=arguments.seed, fps=arguments.fps or config.fps
+    )
     config.validate()
     require(not arguments.out.is_file(), "out", arguments.out, "is a file")
     dataset, statistics = record_dataset(arguments.out, config)

@@ -17,7 +17,7 @@ from vla_rt.cli.result import write_json
 from vla_rt.errors import require
 
 if TYPE_CHECKING:
-    from vla_rt.datasets import LeRobotDataset
+    from vla_rt.datasets import InstructedDataset, InstructionVocabulary, LeRobotDataset
     from vla_rt.training import TrainConfig, TrainResult
 
 
@@ -32,9 +32,11 @@ class Arguments:
     policy: str = "flow_matching"
     """Name of a policy of vla_rt.policies, as flow_matching or FlowMatchingPolicy."""
     set: tuple[str, ...] = ()
-    """Fields of the policy's configuration, as hidden=256 prediction=action."""
+    """Fields of the policy's configuration, as hidden=256 prediction=action multimodal.image_width=16."""
     observation: tuple[str, ...] = ()
     """Features that the policy sees; by default every observation.* of the dataset."""
+    instruction: int = 0
+    """Longest task text in words, for policies that see it as the feature `instruction`; 0 for others."""
     horizon: int = 16
     """Rows of a chunk."""
     execution_horizon: int | None = None
@@ -69,23 +71,36 @@ class Arguments:
 
 def run(arguments: Arguments) -> int:
     """Trains and exports; returns 0."""
-    from vla_rt.datasets import LeRobotDataset
+    from vla_rt.datasets import InstructedDataset, LeRobotDataset
     from vla_rt.export import export_policy
     from vla_rt.training import train
 
     require(arguments.out.parent.is_dir(), "out", arguments.out, "its folder does not exist")
     dataset = LeRobotDataset(arguments.dataset)
     require(len(dataset) > 0, "dataset", arguments.dataset, "has no frames")
-    policy = _policy(arguments, dataset)
-    result = train(policy, dataset, _settings(arguments, policy, dataset))
+    words = _vocabulary(arguments, dataset)
+    policy = _policy(arguments, dataset, words)
+    frames = dataset if words is None else InstructedDataset(dataset, words)
+    result = train(policy, frames, _settings(arguments, policy, frames))
     if int(os.environ.get("RANK", "0")) > 0:
         return 0
     export_policy(policy, arguments.out)
+    if words is not None:
+        words.save(arguments.out)
     _tell(arguments, dataset, policy, result)
     return 0
 
 
-def _policy(arguments: Arguments, dataset: LeRobotDataset) -> Any:
+def _vocabulary(arguments: Arguments, dataset: LeRobotDataset) -> InstructionVocabulary | None:
+    from vla_rt.datasets import InstructionVocabulary
+
+    length = arguments.instruction
+    require(length >= 0, "instruction", length, "must be >= 0")
+    return InstructionVocabulary.of(dataset.tasks, length) if length else None
+
+
+def _policy(arguments: Arguments, dataset: LeRobotDataset, words: InstructionVocabulary | None) -> Any:
+    from vla_rt.datasets.instructions import INSTRUCTION
     from vla_rt.training.policy_choice import build_policy
 
     features = dataset.observation_features
@@ -93,14 +108,24 @@ def _policy(arguments: Arguments, dataset: LeRobotDataset) -> Any:
         require(name in features, f"observation[{i}]", name, f"the dataset has {', '.join(features)}")
     require("action" in dataset.features, "dataset", arguments.dataset, "has no action")
     execution = arguments.execution_horizon
-    fields = {
-        "observation": tuple((name, features[name]) for name in arguments.observation or features),
+    observation: list[tuple[Any, ...]] = [
+        (name, features[name]) for name in arguments.observation or features
+    ]
+    options = _options(arguments.set)
+    if words is not None:
+        observation.append((INSTRUCTION, (words.length,), "int64"))
+    fields: dict[str, Any] = {
+        "observation": tuple(observation),
         "horizon": arguments.horizon,
         "action_dim": dataset.features["action"].shape[0],
         "period_s": arguments.period if arguments.period is not None else 1.0 / dataset.fps,
         "execution_horizon": execution if execution is not None else max(1, arguments.horizon // 2),
     }
-    return build_policy(arguments.policy, fields, _options(arguments.set), arguments.seed)
+    if words is not None or any(len(shape) == 3 for _, shape, *_ in observation):
+        # for policies with a multimodal encoder, which has to fit
+        size = words.size if words is not None else 2
+        fields["multimodal"] = {"vocabulary_size": size, "width": options.get("obs_dim", 512)}
+    return build_policy(arguments.policy, fields, options, arguments.seed)
 
 
 def _options(words: tuple[str, ...]) -> dict[str, Any]:
@@ -116,7 +141,7 @@ def _options(words: tuple[str, ...]) -> dict[str, Any]:
     return options
 
 
-def _settings(arguments: Arguments, policy: Any, dataset: LeRobotDataset) -> TrainConfig:
+def _settings(arguments: Arguments, policy: Any, dataset: LeRobotDataset | InstructedDataset) -> TrainConfig:
     from vla_rt.training import BatchSource, TrainConfig, fastest_num_threads
 
     warmup = arguments.warmup_steps

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from vla_rt.datasets.demonstrations import Demonstrations
+from vla_rt.datasets.instructions import InstructedDataset, InstructionVocabulary
 
 if TYPE_CHECKING:
     from vla_rt.datasets.lerobot_dataset import LeRobotDataset
 
-__all__ = ["Demonstrations", "LeRobotDataset"]
+__all__ = ["Demonstrations", "InstructedDataset", "InstructionVocabulary", "LeRobotDataset"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -102,20 +102,22 @@ class VideoWriter:
         path: The file to make.
         fps: Frames per second.
         shape: (H, W, 3), both even.
+        codecs: Encoders of FFmpeg, the first that there is.
 
     Raises:
         ConfigError: A size is odd, or PyAV has none of the codecs.
         ImportError: PyAV is not installed.
     """
 
-    def __init__(self, path: Path, fps: float, shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, fps: float, shape: tuple[int, ...], codecs: Sequence[str] = ()) -> None:
         from fractions import Fraction
 
         av = _av()
         require(shape[0] % 2 == 0 and shape[1] % 2 == 0, "shape", shape, "videos need even height and width")
         require(shape[2] == 3, "shape", shape, "videos need 3 channels")
-        codec = next((name for name in _CODECS if name in av.codecs_available), None)
-        require(codec is not None, "av", av.__version__, f"has none of the encoders {', '.join(_CODECS)}")
+        codecs = codecs or _CODECS
+        codec = next((name for name in codecs if name in av.codecs_available), None)
+        require(codec is not None, "av", av.__version__, f"has none of the encoders {', '.join(codecs)}")
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._partial = path.with_name(f".{path.stem}.partial{path.suffix}")

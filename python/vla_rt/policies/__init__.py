@@ -9,6 +9,7 @@ from vla_rt._extras import require_torch
 
 require_torch("vla_rt.policies")
 
+from vla_rt.datasets.instructions import InstructionVocabulary
 from vla_rt.policies.act import ACT, ACTConfig
 from vla_rt.policies.action_chunker import (
     ActionChunker,
@@ -58,7 +59,6 @@ from vla_rt.policies.hierarchical_planner import (
     HierarchicalActionPlannerConfig,
 )
 from vla_rt.policies.hub_backbone import HubBackbone
-from vla_rt.policies.instruction_vocabulary import InstructionVocabulary
 from vla_rt.policies.multimodal_encoder import MultimodalConfig, MultimodalEncoder
 from vla_rt.policies.networks.noise_predictor import NoisePredictor, NoisePredictorConfig
 from vla_rt.policies.networks.unet import ConditionalUNet1D, UNetConfig

@@ -24,7 +24,9 @@ class MultimodalConfig(CheckedConfig):
         observation: What it sees: images (C, H, W), instructions (L,) of int64 word ids with 0 for padding,
             anything else as numbers.
         width: Of the encoded observation.
-        image_width: Channels of the first of three stages of the image network.
+        image_width: Channels of the first stage of the image network; every further one has twice as many.
+        image_stages: Its stages. Each but the first halves the map in which places are read: fewer see
+            smaller things, more see how they belong together.
         keypoints: Channels whose places in the image are read by a spatial softmax.
         vocabulary_size: Number of word ids.
         text_width: Of the word embeddings.
@@ -40,6 +42,7 @@ class MultimodalConfig(CheckedConfig):
     )
     width: int = 512
     image_width: int = 32
+    image_stages: int = 3
     keypoints: int = 32
     vocabulary_size: int = 64
     text_width: int = 64
@@ -55,6 +58,7 @@ class MultimodalConfig(CheckedConfig):
         self._require_positive(
             "width",
             "image_width",
+            "image_stages",
             "keypoints",
             "vocabulary_size",
             "text_width",
@@ -103,8 +107,8 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: MultimodalConfig, channels: int, text_width: int) -> None:
         super().__init__()
-        self.body = ResNet(config.image_width, (1, 1, 1), channels)
-        widths = [config.image_width << level for level in range(3)]
+        self.body = ResNet(config.image_width, (1,) * config.image_stages, channels)
+        widths = [config.image_width << level for level in range(config.image_stages)]
         self.conditions = nn.ModuleList(nn.Linear(text_width, 2 * w) for w in widths if text_width)
         self.keypoints = nn.Conv2d(widths[-1], config.keypoints, 1)
         self.places = SpatialSoftmax()

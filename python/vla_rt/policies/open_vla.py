@@ -16,11 +16,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from vla_rt.datasets.instructions import InstructionVocabulary
 from vla_rt.errors import ConfigError, error, require
 from vla_rt.policies.chunk_policy import ChunkPolicy
 from vla_rt.policies.direct_policy import RegressionPolicy
 from vla_rt.policies.features import FeatureSpec
-from vla_rt.policies.instruction_vocabulary import InstructionVocabulary
 from vla_rt.policies.networks.mlp import mlp
 from vla_rt.policies.networks.vision_language import VisionLanguageConfig, VisionLanguageModel
 from vla_rt.policies.policy_config import PolicyConfig

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vla_rt._core import MailboxRobot, SimulatedRobot
-from vla_rt.robots.panda import panda_forward, panda_limits
+from vla_rt.robots.panda import panda_forward, panda_limits, panda_urdf
 
 if TYPE_CHECKING:
     from vla_rt.robots.mujoco_robot import MujocoRobot
 
-__all__ = ["MailboxRobot", "MujocoRobot", "SimulatedRobot", "panda_forward", "panda_limits"]
+__all__ = [
+    "MailboxRobot",
+    "MujocoRobot",
+    "SimulatedRobot",
+    "panda_forward",
+    "panda_limits",
+    "panda_urdf",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,7 @@ __all__ = [
     "PANDA_TOOL_OFFSET",
     "panda_forward",
     "panda_limits",
+    "panda_urdf",
 ]
 
 _Array = NDArray[np.float64]
@@ -100,3 +101,26 @@ def panda_forward(position: ArrayLike, tool_offset: float = PANDA_FLANGE_OFFSET)
     tool = np.eye(4)
     tool[2, 3] = tool_offset
     return np.asarray(pose @ tool)
+
+
+def panda_urdf() -> str:
+    """The published kinematics and limits as a URDF: links panda_link0 to panda_link7 and ``panda_tool``.
+
+    The tool is where the fingertips of the Franka Hand would be. It holds no shapes.
+    """
+    links = "".join(f'<link name="panda_link{i}"/>' for i in range(8)) + '<link name="panda_tool"/>'
+    joints = []
+    for i, (a, d, alpha) in enumerate(_DH):
+        origin = " ".join(repr(float(x)) for x in (a, -np.sin(alpha) * d, np.cos(alpha) * d))
+        joints.append(
+            f'<joint name="panda_joint{i + 1}" type="revolute"><parent link="panda_link{i}"/>'
+            f'<child link="panda_link{i + 1}"/><origin xyz="{origin}" rpy="{float(alpha)!r} 0 0"/>'
+            f'<axis xyz="0 0 1"/><limit lower="{PANDA_MIN_POSITION[i]}" upper="{PANDA_MAX_POSITION[i]}" '
+            f'velocity="{PANDA_MAX_VELOCITY[i]}" effort="{PANDA_MAX_TORQUE[i]}"/></joint>'
+        )
+    offset = PANDA_FLANGE_OFFSET + PANDA_TOOL_OFFSET
+    tool = (
+        '<joint name="panda_tool_joint" type="fixed"><parent link="panda_link7"/><child link="panda_tool"/>'
+        f'<origin xyz="0 0 {offset}" rpy="0 0 0"/></joint>'
+    )
+    return f'<robot name="panda">{links}{"".join(joints)}{tool}</robot>\n'

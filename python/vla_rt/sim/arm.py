@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,14 @@ DEFAULT_MODEL = Path(__file__).with_name("arm.xml")  #: the mesh-free seven-join
 _Array = NDArray[np.float64]
 
 
-def _import_mujoco() -> Any:
+def import_mujoco() -> Any:
+    """The simulator, told how to render where there is no display.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    if sys.platform == "linux" and "DISPLAY" not in os.environ:
+        os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is imported
     try:
         import mujoco
     except ImportError as cause:
@@ -29,9 +38,9 @@ def _import_mujoco() -> Any:
 class ArmSimulation:
     """A serial arm in MuJoCo whose joints are driven by position servos.
 
-    The model must hold one hinge or slide joint per position servo, in the same order and nothing else that
+    A file must hold one hinge or slide joint per position servo, in the same order and nothing else that
     moves, a site ``tool`` and a mocap body ``goal``. A keyframe ``home`` gives the rest posture (else the
-    joints' zero).
+    joints' zero). In a scene of ``vla_rt.sim.scenes`` other joints may come after those with servos.
 
     A command is a position and a velocity. The servo's torque is ``kp (q_cmd - q) + kv (dq_cmd - dq)``: the
     velocity is fed forward, so a moving command is not followed late.
@@ -40,21 +49,23 @@ class ArmSimulation:
 
     Args:
         model_path: MJCF or URDF file; None for the arm that ships with vla_rt.
+        model: A scene of ``vla_rt.sim.scenes`` instead of a file.
 
     Raises:
         ConfigError: MuJoCo is not installed or the file does not exist.
         FormatError: The model cannot be read or lacks what is listed above.
     """
 
-    def __init__(self, model_path: str | Path | None = None) -> None:
-        mujoco = _import_mujoco()
+    def __init__(self, model_path: str | Path | None = None, *, model: Any = None) -> None:
+        mujoco = import_mujoco()
         path = DEFAULT_MODEL if model_path is None else Path(model_path)
-        require(path.is_file(), "model_path", path, "no such file")
-        try:
-            model = mujoco.MjModel.from_xml_path(str(path))
-        except ValueError as cause:
-            raise error(FormatError, "model_path", path, f"MuJoCo cannot read it: {cause}") from cause
-        _check_model(mujoco, model, path)
+        if model is None:
+            require(path.is_file(), "model_path", path, "no such file")
+            try:
+                model = mujoco.MjModel.from_xml_path(str(path))
+            except ValueError as cause:
+                raise error(FormatError, "model_path", path, f"MuJoCo cannot read it: {cause}") from cause
+            _check_model(mujoco, model, path)
         # a diverged simulation must be seen as such, not begin anew by itself
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
         self.model: Any = model  #: mujoco.MjModel
@@ -64,14 +75,17 @@ class ArmSimulation:
         self._tool = model.site("tool").id
         self._goal = model.body("goal").mocapid[0]
         self._lead = -model.actuator_biasprm[:, 2] / model.actuator_gainprm[:, 0]  # kv/kp [s]
+        self._n = int(model.nu)
         home = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_KEY, "home")
-        self.home: _Array = model.key_qpos[home].copy() if home >= 0 else np.zeros(model.nq)
+        self.home: _Array = np.zeros(self._n)
+        if home >= 0:
+            self.home[:] = model.key_qpos[home, : self._n]
         self.reset()
 
     @property
     def num_joints(self) -> int:
         """N."""
-        return int(self.model.nq)
+        return self._n
 
     @property
     def timestep_s(self) -> float:
@@ -81,12 +95,12 @@ class ArmSimulation:
     @property
     def min_position(self) -> _Array:
         """Lower end of the joints' ranges (N,) [rad]."""
-        return np.array(self.model.jnt_range[:, 0])
+        return np.array(self.model.jnt_range[: self._n, 0])
 
     @property
     def max_position(self) -> _Array:
         """Upper end of the joints' ranges (N,) [rad]."""
-        return np.array(self.model.jnt_range[:, 1])
+        return np.array(self.model.jnt_range[: self._n, 1])
 
     @property
     def time_s(self) -> float:
@@ -96,12 +110,12 @@ class ArmSimulation:
     @property
     def position(self) -> _Array:
         """Measured joint positions (N,) [rad], a view: copy it to keep it."""
-        return self.data.qpos  # type: ignore[no-any-return]
+        return self.data.qpos[: self._n]  # type: ignore[no-any-return]
 
     @property
     def velocity(self) -> _Array:
         """Measured joint velocities (N,) [rad/s], a view."""
-        return self.data.qvel  # type: ignore[no-any-return]
+        return self.data.qvel[: self._n]  # type: ignore[no-any-return]
 
     @property
     def tool(self) -> _Array:
@@ -119,12 +133,12 @@ class ArmSimulation:
 
     @property
     def num_contacts(self) -> int:
-        """Contacts of the arm with itself or the world."""
+        """Contacts of all that moves, with itself or the world."""
         return int(self.data.ncon)
 
     @property
     def finite(self) -> bool:
-        """Whether every joint's position and velocity is a finite number."""
+        """Whether every position and velocity is a finite number."""
         return bool(np.isfinite(self.data.qpos).all() and np.isfinite(self.data.qvel).all())
 
     def reset(self, position: ArrayLike | None = None) -> None:
@@ -141,7 +155,7 @@ class ArmSimulation:
         goal = self.goal.copy()
         self._mujoco.mj_resetData(self.model, self.data)
         self.goal = goal
-        self.data.qpos[:] = q
+        self.data.qpos[: self._n] = q
         self.data.ctrl[:] = q
         self._mujoco.mj_forward(self.model, self.data)
 
@@ -155,7 +169,7 @@ class ArmSimulation:
 
     def joint_limits_violation(self) -> float:
         """Largest distance of a measured joint position beyond its range [rad]; 0 when within."""
-        q = self.data.qpos
+        q = self.position
         return float(max(0.0, (self.min_position - q).max(), (q - self.max_position).max()))
 
 

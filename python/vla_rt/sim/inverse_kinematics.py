@@ -39,6 +39,7 @@ class InverseKinematics:
         self._kinematics, self._com, self._jac = mujoco.mj_kinematics, mujoco.mj_comPos, mujoco.mj_jacSite
         self._tool = self._arm.model.site("tool").id
         self._jacobian = np.zeros((3, self._arm.num_joints))
+        self._turning = np.zeros((3, self._arm.num_joints))
         self._low, self._high = self._arm.min_position, self._arm.max_position
 
     @property
@@ -100,6 +101,39 @@ class InverseKinematics:
         inner = np.linalg.solve(jacobian @ jacobian.T + self._regular, wish - jacobian @ null)
         return np.asarray(null + jacobian.T @ inner)
 
+    def pose_velocity(
+        self, position: _Array, linear: _Array, angular: _Array, posture: _Array, posture_gain: float = 2.0
+    ) -> _Array:
+        """Joint velocities (N,) [rad/s] at `position` (N,) that move and turn the tool as wished.
+
+        Args:
+            position: (N,) [rad].
+            linear: Velocity of the tool (3,) [m/s].
+            angular: Of its turning, in the base frame (3,) [rad/s].
+            posture: What the null space is drawn to (N,) [rad].
+            posture_gain: Joint velocity per distance to the posture [1/s].
+        """
+        model, data = self._arm.model, self._arm.data
+        data.qpos[:] = position
+        self._kinematics(model, data)
+        self._com(model, data)
+        self._jac(model, data, self._jacobian, self._turning, self._tool)
+        jacobian = np.vstack([self._jacobian, self._turning])
+        null = posture_gain * (posture - position)
+        wish = np.concatenate([linear, angular]) - jacobian @ null
+        inner = np.linalg.solve(jacobian @ jacobian.T + self._regular[0, 0] * np.eye(6), wish)
+        return np.asarray(null + jacobian.T @ inner)
+
+    def pose(self, position: ArrayLike) -> tuple[_Array, _Array]:
+        """Position (3,) [m] and rotation (3, 3) of the tool at joint positions (N,) [rad]."""
+        tool = self.forward(position)
+        return tool, self._arm.data.site_xmat[self._tool].reshape(3, 3).copy()
+
+    def is_free(self, position: ArrayLike) -> bool:
+        """Whether the arm touches neither itself nor the floor at joint positions (N,) [rad]."""
+        self._arm.reset(position)
+        return self._arm.num_contacts == 0
+
     def solve(self, goal: ArrayLike, start: ArrayLike | None = None, tolerance: float = 1e-3) -> _Array:
         """Joint positions (N,) [rad] at rest with the tool at the goal (3,) [m].
 
@@ -117,7 +151,6 @@ class InverseKinematics:
         distance = float(np.linalg.norm(self.forward(q) - target))
         if distance > tolerance:
             raise error(ConfigError, "goal", target, f"out of reach: the tool stays {distance:.3g} m away")
-        self._arm.reset(q)
-        if self._arm.num_contacts:
+        if not self.is_free(q):
             raise error(ConfigError, "goal", target, "cannot be reached without a collision")
         return q

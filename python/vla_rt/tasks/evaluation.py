@@ -1,4 +1,4 @@
-"""Evaluation of a policy on `reach` in simulated time: executor and filter of the control loop, no clock."""
+"""Evaluation of a policy on a task in simulated time: executor and filter of the control loop, no clock."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ from vla_rt.metrics import (
     wilson_interval,
 )
 from vla_rt.robots.panda import panda_limits
-from vla_rt.sim.arm import ArmSimulation
-from vla_rt.tasks.reach import ReachConfig, ReachTask, TaskStatistics, reach_observation
+from vla_rt.tasks.reach import ReachConfig, TaskStatistics
+from vla_rt.tasks.scene import Scene
+from vla_rt.tasks.scenes import TaskConfig, make_scene
 
 __all__ = ["EvaluationConfig", "EvaluationResult", "EvaluationTrace", "evaluate"]
 
 _Array = NDArray[np.float64]
 #: A chunk (T, D) for an observation and a seed.
-Predict = Callable[[Mapping[str, _Array], int], _Array]
+Predict = Callable[[Mapping[str, Any], int], _Array]
+#: Told of the scene and the time [s].
+Watcher = Callable[[Scene, float], None]
 
 _TICK_S = 0.001
 _LOOK_TICKS = 5  # ticks between two looks at the task
@@ -49,8 +52,8 @@ class EvaluationConfig:
         delay_s: From an observation to its chunk: what inference takes [s].
         blend_s: As of `ChunkExecutor`.
         seed: Of the goals and the policy's noise.
-        task: Goals.
-        model_path: As of `ArmSimulation`.
+        task: Which task, and its settings.
+        model_path: As of `make_scene`.
     """
 
     duration_s: float = 60.0
@@ -60,7 +63,7 @@ class EvaluationConfig:
     delay_s: float = 0.05
     blend_s: float = 0.1
     seed: int = 1
-    task: ReachConfig = field(default_factory=ReachConfig)
+    task: TaskConfig = field(default_factory=ReachConfig)
     model_path: str | Path | None = None
 
     def validate(self) -> None:
@@ -92,6 +95,7 @@ class EvaluationTrace:
         command: Emitted joint positions (n, N) [rad], one per millisecond.
         tool: Positions of the tool (m, 3) [m], one per ``look_s``.
         goals: Time [s] and place (3,) [m] of every goal.
+        straight_m: Shortest way of the tool to each goal [m].
         latency_s: Of every inference [s].
         look_s: Time between two rows of ``tool`` [s].
     """
@@ -99,6 +103,7 @@ class EvaluationTrace:
     command: _Array
     tool: _Array
     goals: list[tuple[float, _Array]]
+    straight_m: list[float]
     latency_s: list[float]
     look_s: float = _LOOK_TICKS * _TICK_S
 
@@ -112,7 +117,7 @@ class EvaluationResult:
         duration_s: Simulated time [s].
         success_interval: Wilson's 95 % interval of the success rate.
         path_length_m: Mean way of the tool per decided goal [m].
-        path_ratio: Mean of that way over the straight distance, of the goals reached.
+        path_ratio: Mean of that way over the shortest, of the goals reached.
         squared_jerk: Of the emitted commands, integrated, per second [rad^2/s^6].
         spectral_arc_length: Mean over the decided goals, of the tool's speed; see ``vla_rt.metrics``.
         violation_wishes_per_min: How many times a minute the policy's wish began to need a change.
@@ -149,9 +154,14 @@ class EvaluationResult:
 
 
 def evaluate(
-    policy: Any, config: EvaluationConfig | None = None, limits: JointLimits | None = None
+    policy: Any,
+    config: EvaluationConfig | None = None,
+    limits: JointLimits | None = None,
+    *,
+    words: Callable[[str], NDArray[np.int64]] | None = None,
+    watch: Watcher | None = None,
 ) -> EvaluationResult:
-    """Runs a policy on `reach` about ten times faster than real time, repeatably.
+    """Runs a policy on a task about ten times faster than real time, repeatably.
 
     The chunk for the observation at t is handed over at t + delay_s; in between and afterwards ChunkExecutor
     and ConstraintEnforcer do at every millisecond what they do in a ControlLoop.
@@ -160,7 +170,10 @@ def evaluate(
         policy: What has `sample(observation, seed=...)` or `predict(observation, seed=...)`, or a callable of
         both.
         config: How to run it.
-        limits: Of the joints; the Panda's when None.
+        limits: Of the joints; the task's when None, the Panda's for another arm.
+        words: Turns the task's instruction into the feature `instruction` of the observation; the
+        `encode` of a `vla_rt.policies.InstructionVocabulary`. None leaves it out.
+        watch: Called with scene and time [s] every 5 ms, for a video.
 
     Raises:
         ConfigError: The configuration is out of its bounds, the policy's chunk does not fit, or MuJoCo is
@@ -168,9 +181,10 @@ def evaluate(
     """
     config = config if config is not None else EvaluationConfig()
     config.validate()
-    limits = limits if limits is not None else panda_limits()
     predict = _predictor(policy)
-    arm, task = ArmSimulation(config.model_path), ReachTask(config.task, config.seed)
+    scene = make_scene(config.task, config.seed, config.model_path)
+    arm = scene.arm
+    limits = limits if limits is not None else scene.limits or panda_limits()
     require(
         limits.num_joints == arm.num_joints,
         "limits",
@@ -196,7 +210,9 @@ def evaluate(
     squares, starved, done = 0.0, 0, 0
     for tick in range(ticks):
         if tick % replan == 0:
-            observation = reach_observation(arm.position, task.goal, arm.tool)
+            observation: dict[str, Any] = scene.observe()
+            if words is not None:
+                observation["instruction"] = words(scene.instruction)
             begin = time.perf_counter()
             chunk = np.asarray(predict(observation, config.seed + tick // replan), dtype=np.float64)
             latency.append(time.perf_counter() - begin)
@@ -216,18 +232,20 @@ def evaluate(
         done = tick + 1
         if tick % _LOOK_TICKS == 0:
             tools.append(arm.tool.copy())
-            task.update(arm.time_s, arm.tool)
-            if task.statistics.attempted == config.goals:
+            scene.look()
+            if watch is not None:
+                watch(scene, done * _TICK_S)
+            if scene.statistics.attempted == config.goals:
                 break
     emitted = emitted[:done]
     violations.add(emitted)
-    trace = EvaluationTrace(emitted, np.array(tools), task.shown, latency)
-    length, ratio, smoothness = _of_goals(trace, task.statistics.outcomes)
+    trace = EvaluationTrace(emitted, np.array(tools), scene.shown, scene.straight_m, latency)
+    length, ratio, smoothness = _of_goals(trace, scene.statistics.outcomes)
     duration = done * _TICK_S
     return EvaluationResult(
-        task=task.statistics,
+        task=scene.statistics,
         duration_s=duration,
-        success_interval=wilson_interval(task.statistics.reached, task.statistics.attempted),
+        success_interval=wilson_interval(scene.statistics.reached, scene.statistics.attempted),
         path_length_m=length,
         path_ratio=ratio,
         squared_jerk=integrated_squared_jerk(emitted, _TICK_S) / duration,
@@ -257,7 +275,7 @@ def _of_goals(trace: EvaluationTrace, outcomes: list[bool]) -> tuple[float, floa
         speed = np.linalg.norm(np.diff(way, axis=0), axis=1) / trace.look_s
         smoothness.append(spectral_arc_length(speed, trace.look_s) if len(speed) else math.nan)
         if reached:
-            ratios.append(lengths[-1] / max(1e-9, float(np.linalg.norm(trace.goals[k][1] - way[0]))))
+            ratios.append(lengths[-1] / max(1e-9, trace.straight_m[k]))
     found = [[v for v in values if math.isfinite(v)] for values in (lengths, ratios, smoothness)]
     mean = [float(np.mean(values)) if values else math.nan for values in found]
     return mean[0], mean[1], mean[2]

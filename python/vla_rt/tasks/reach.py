@@ -89,12 +89,24 @@ class TaskStatistics:
         reached: Goals reached in time.
         times_s: Time from a goal's appearance until it was reached, dwell included [s], one per goal reached.
         outcomes: Whether each attempted goal was reached, in order.
+        failures: How often each reason ended a goal that was not reached.
     """
 
     attempted: int = 0
     reached: int = 0
     times_s: list[float] = field(default_factory=list)
     outcomes: list[bool] = field(default_factory=list)
+    failures: dict[str, int] = field(default_factory=dict)
+
+    def add(self, reached: bool, time_s: float, reason: str = "timeout") -> None:
+        """Counts a goal that was decided ``time_s`` after it appeared."""
+        self.attempted += 1
+        self.outcomes.append(reached)
+        if reached:
+            self.reached += 1
+            self.times_s.append(time_s)
+        else:
+            self.failures[reason] = self.failures.get(reason, 0) + 1
 
     @property
     def success_rate(self) -> float:
@@ -108,6 +120,7 @@ class TaskStatistics:
             "reached": self.reached,
             "success_rate": self.success_rate if self.attempted else None,
             "mean_time_s": sum(self.times_s) / len(self.times_s) if self.times_s else None,
+            "failures": dict(self.failures),
         }
 
 
@@ -168,11 +181,7 @@ class ReachTask:
         reached = self._dwelt >= config.dwell_s - 1e-9
         if not reached and time_s - self._since < config.timeout_s:
             return False
-        self.statistics.attempted += 1
-        self.statistics.outcomes.append(reached)
-        if reached:
-            self.statistics.reached += 1
-            self.statistics.times_s.append(time_s - self._since)
+        self.statistics.add(reached, time_s - self._since)
         self.goal = self._draw()
         self._begin(time_s)
         return True

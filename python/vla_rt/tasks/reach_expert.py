@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from vla_rt.errors import require
 from vla_rt.robots.panda import PANDA_MAX_ACCELERATION, PANDA_MAX_VELOCITY
 from vla_rt.sim.inverse_kinematics import InverseKinematics
+from vla_rt.tasks.scripted_expert import ScriptedExpert
 
 __all__ = ["ReachExpert", "ReachExpertConfig"]
 
@@ -54,7 +55,7 @@ class ReachExpertConfig:
                 require(value > 0, f"{name}[{i}]", value, "must be > 0")
 
 
-class ReachExpert:
+class ReachExpert(ScriptedExpert):
     """Turns a goal into a moving reference that brings the tool there in a straight line.
 
     The wish is the inverse kinematics' joint velocity at the reference, scaled to the velocity limits; the
@@ -81,56 +82,23 @@ class ReachExpert:
             )
         self._kinematics = kinematics
         self._gains = (config.gain, config.max_speed, config.posture_gain)
-        self._time_constant = config.time_constant_s
-        self._max_velocity = config.velocity_fraction * np.array(config.max_velocity)
-        self._max_acceleration = config.acceleration_fraction * np.array(config.max_acceleration)
-        self.position: _Array = kinematics.home  #: reference (N,) [rad]
-        self.velocity: _Array = np.zeros(kinematics.num_joints)  #: reference (N,) [rad/s]
+        super().__init__(
+            kinematics.home,
+            config.time_constant_s,
+            config.velocity_fraction * np.array(config.max_velocity),
+            config.acceleration_fraction * np.array(config.max_acceleration),
+        )
         self._posture = kinematics.home
         self._goal = np.zeros(3)
 
-    def reset(self, position: ArrayLike) -> None:
-        """Puts the reference at rest at `position` (N,) [rad]."""
-        self.position = np.array(position, dtype=np.float64)
-        self.velocity = np.zeros_like(self.position)
+    def see(self, observation: Mapping[str, _Array]) -> None:
+        """Takes what `reach_observation` shows."""
+        self.set_goal(observation["observation.environment_state"][:3])
 
     def set_goal(self, goal: ArrayLike) -> None:
         """Takes the goal (3,) [m]."""
         self._goal = np.array(goal, dtype=np.float64)
         self._posture = self._kinematics.rest_posture(self._goal)
 
-    def advance(self, dt: float) -> None:
-        """Moves `position` and `velocity` on by `dt` [s]."""
-        wish = self._wish()
-        change = (wish - self.velocity) * (1.0 - np.exp(-dt / self._time_constant))
-        change /= max(1.0, float((np.abs(change) / (self._max_acceleration * dt)).max()))
-        old = self.velocity
-        self.velocity = old + change
-        self.position = self.position + 0.5 * dt * (old + self.velocity)
-
-    def _wish(self) -> _Array:
-        wish = self._kinematics.velocity(self.position, self._goal, self._posture, *self._gains)
-        return wish / max(1.0, float((np.abs(wish) / self._max_velocity).max()))
-
-    def plan(
-        self, observation: Mapping[str, _Array], horizon: int, period_s: float, substeps: int = 5
-    ) -> _Array:
-        """What a policy would say that sees no velocities: a chunk (horizon, N) [rad].
-
-        The reference from the observed joints on, as if it were under way already.
-
-        Args:
-            observation: As `reach_observation` makes it.
-            horizon: T, number of rows.
-            period_s: Time between rows [s].
-            substeps: Updates per row.
-        """
-        self.reset(observation["observation.state"])
-        self.set_goal(observation["observation.environment_state"][:3])
-        self.velocity = self._wish()
-        rows = [self.position]
-        for _ in range(horizon - 1):
-            for _ in range(substeps):
-                self.advance(period_s / substeps)
-            rows.append(self.position)
-        return np.array(rows)
+    def _wished_velocity(self) -> _Array:
+        return self._kinematics.velocity(self.position, self._goal, self._posture, *self._gains)

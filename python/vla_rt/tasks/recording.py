@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,14 @@ from numpy.typing import NDArray
 from vla_rt.datasets.demonstrations import Demonstrations
 from vla_rt.datasets.json_files import read_object, write_object
 from vla_rt.errors import require
-from vla_rt.sim.arm import ArmSimulation
 from vla_rt.sim.inverse_kinematics import InverseKinematics
-from vla_rt.tasks.reach import ReachConfig, ReachTask, TaskStatistics, reach_observation
+from vla_rt.tasks.blocks import BlocksConfig
+from vla_rt.tasks.pick import PickConfig
+from vla_rt.tasks.reach import ReachConfig, TaskStatistics
 from vla_rt.tasks.reach_expert import ReachExpert, ReachExpertConfig
+from vla_rt.tasks.reach_scene import ReachScene
+from vla_rt.tasks.scenes import TASKS, TaskConfig, make_scene
+from vla_rt.tasks.scripted_expert import ScriptedExpert
 
 if TYPE_CHECKING:
     from vla_rt.datasets import LeRobotDataset
@@ -28,6 +33,7 @@ __all__ = ["RecordingConfig", "record_dataset", "record_demonstrations"]
 
 _Array = NDArray[np.float64]
 _NOISE_CORRELATION_S = 0.2
+_ARM_JOINTS = 7  # what comes after them is the gripper
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,10 @@ class RecordingConfig:
         start_noise: Standard deviation of the start from a rest posture [rad].
         noise: Largest standard deviation of the disturbance of the commanded joint velocity [rad/s]; each
             episode draws its own below it.
-        task: Goals; stricter than the task's own tolerance and dwell, so that the tool is seen to settle.
-        expert: Rates of the expert.
-        model_path: As of `ArmSimulation`.
+        task: What is done; goals of `reach` stricter than the task's own tolerance and dwell, so that the
+            tool is seen to settle.
+        expert: Rates of the expert of `reach`.
+        model_path: As of `make_scene`.
     """
 
     episodes: int = 200
@@ -57,9 +64,21 @@ class RecordingConfig:
     seed: int = 0
     start_noise: float = 0.2
     noise: float = 0.08
-    task: ReachConfig = field(default_factory=lambda: ReachConfig(tolerance=0.012, dwell_s=0.3))
+    task: TaskConfig = field(default_factory=lambda: ReachConfig(tolerance=0.012, dwell_s=0.3))
     expert: ReachExpertConfig = field(default_factory=ReachExpertConfig)
     model_path: str | Path | None = None
+
+    @classmethod
+    def of(cls, task: str) -> RecordingConfig:
+        """What suits a task: less disturbance where millimetres count, fewer frames where they are pictures.
+
+        Raises:
+            ConfigError: No such task.
+        """
+        require(task in TASKS, "task", repr(task), f"must be one of {', '.join(TASKS)}")
+        if task == "pick":
+            return cls(noise=0.03, task=PickConfig())
+        return cls(fps=10.0, substeps=10, task=BlocksConfig()) if task == "blocks" else cls()
 
     def validate(self) -> None:
         """Raises ConfigError naming the first field that is out of its bounds."""
@@ -103,7 +122,6 @@ def record_demonstrations(
 def record_dataset(
     root: str | Path,
     config: RecordingConfig | None = None,
-    task: str = "bring the tool to the goal",
     progress: bool | None = None,
 ) -> tuple[LeRobotDataset, TaskStatistics]:
     """As `record_demonstrations`, into a LeRobot dataset on disk with one of its episodes per goal.
@@ -114,7 +132,6 @@ def record_dataset(
     Args:
         root: Folder of the dataset.
         config: What to record; ``episodes`` are the expert's, of ``goals_per_episode`` each.
-        task: What the robot was told.
         progress: As of `record_demonstrations`.
 
     Returns:
@@ -126,13 +143,13 @@ def record_dataset(
     """
     config = config if config is not None else RecordingConfig()
     config.validate()
-    notes, settings = Path(root) / "meta" / "recording.json", _settings(config, task)
+    from vla_rt.datasets import LeRobotDataset
+
+    notes, settings = Path(root) / "meta" / "recording.json", _settings(config)
     recorder = _Recorder(config)
     done = 0
     dataset: LeRobotDataset | None = None
     if (Path(root) / "meta" / "info.json").exists():
-        from vla_rt.datasets import LeRobotDataset
-
         dataset = LeRobotDataset(root)
         require(notes.exists(), "root", root, "holds a dataset that was not recorded by this")
         for name, value in read_object(notes).items():
@@ -146,25 +163,41 @@ def record_dataset(
     begin, skip = divmod(done, config.goals_per_episode)
     for episode in _with_progress(range(begin, config.episodes), progress):
         recorder.record(episode)
-        demonstrations = recorder.take()
+        goals = recorder.take_goals()
         if dataset is None:
             notes.parent.mkdir(parents=True, exist_ok=True)
             write_object(notes, settings)
-            dataset = demonstrations.to_lerobot(root, task, robot_type="simulated arm")
-        else:
-            demonstrations.append_to(dataset, task, skip)
+            dataset = LeRobotDataset.create(root, config.fps, _features(goals[0][0]), "simulated arm")
+        for frames in goals[skip:]:
+            for frame in frames:
+                names = ("action", "task", *(name for name in frame if name.startswith("observation.")))
+                dataset.add_frame({name: frame[name] for name in names})
+            dataset.save_episode()
         skip = 0
     assert dataset is not None
     return dataset, recorder.statistics
 
 
-def _settings(config: RecordingConfig, task: str) -> dict[str, Any]:
+def _settings(config: RecordingConfig) -> dict[str, Any]:
     """What shapes the frames, as JSON holds it."""
-    settings = {**asdict(config), "model_path": str(config.model_path or ""), "task_text": task}
+    kind = next(name for name, kind in TASKS.items() if isinstance(config.task, kind))
+    settings = {**asdict(config), "model_path": str(config.model_path or ""), "task_name": kind}
     for name in ("episodes", "horizon"):
         del settings[name]
     plain: dict[str, Any] = json.loads(json.dumps(settings))
     return plain
+
+
+def _features(frame: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of a dataset with such frames: pictures as they are, numbers as float32."""
+    names = ["action", *(name for name in frame if name.startswith("observation."))]
+    return {
+        name: {
+            "dtype": "image" if frame[name].dtype == np.uint8 else "float32",
+            "shape": frame[name].shape,
+        }
+        for name in names
+    }
 
 
 def _with_progress(episodes: range, progress: bool | None) -> Iterable[int]:
@@ -180,51 +213,61 @@ def _with_progress(episodes: range, progress: bool | None) -> Iterable[int]:
 class _Recorder:
     def __init__(self, config: RecordingConfig) -> None:
         self._config = config
-        self._arm = ArmSimulation(config.model_path)
-        self._kinematics = InverseKinematics(config.model_path)
-        self._expert = ReachExpert(InverseKinematics(config.model_path), config.expert)
+        self._scene = make_scene(config.task, 0, config.model_path)
+        if isinstance(self._scene, ReachScene):
+            self._expert: ScriptedExpert = ReachExpert(InverseKinematics(config.model_path), config.expert)
+        else:
+            self._expert = self._scene.expert()
         self._tick_s = 1.0 / (config.fps * config.substeps)
-        steps = self._tick_s / self._arm.timestep_s
+        steps = self._tick_s / self._scene.arm.timestep_s
         self._steps = round(steps)
         require(
             self._steps >= 1 and abs(steps - self._steps) < 1e-6,
             "fps * substeps",
             config.fps * config.substeps,
-            f"one update must last a whole number of physics steps of {self._arm.timestep_s} s",
+            f"one update must last a whole number of physics steps of {self._scene.arm.timestep_s} s",
         )
         self.statistics = TaskStatistics()
         self._rows: list[dict[str, Any]] = []
 
     def take(self) -> Demonstrations:
-        """What was recorded since the last call."""
-        columns = {name: np.array([row[name] for row in self._rows]) for name in self._rows[0]}
+        """What was recorded since the last call; numbers only."""
+        names = [name for name in self._rows[0] if name != "task"]
+        columns = {name: np.array([row[name] for row in self._rows]) for name in names}
         columns["episode_index"] -= columns["episode_index"][0]
         segment = columns.pop("segment")
         self._rows = []
         return Demonstrations(columns, self._config.fps, self._config.horizon, segment, ends_at_rest=True)
 
+    def take_goals(self) -> list[list[dict[str, Any]]]:
+        """The frames that were recorded since the last call, goal by goal."""
+        goals = [list(rows) for _, rows in groupby(self._rows, key=lambda row: row["segment"])]
+        self._rows = []
+        return goals
+
     def record(self, episode: int) -> None:
-        config, arm, expert = self._config, self._arm, self._expert
+        config, scene, expert = self._config, self._scene, self._expert
+        arm, statistics = scene.arm, self.statistics
         random = np.random.default_rng([config.seed, episode])
-        task = ReachTask(config.task, seed=int(random.integers(2**63)))
-        start = self._start(random)
-        arm.reset(start)
+        seed = int(random.integers(2**63))
+        start = scene.random_start(random, config.start_noise)
+        scene.reset(start, seed)
         expert.reset(start)
-        expert.set_goal(task.goal)
-        task.update(0.0, arm.tool)
-        amplitude = config.noise * random.uniform()
+        scene.look()
+        amplitude = config.noise * random.uniform() * _disturbed(arm.num_joints)
         keep = float(np.exp(-self._tick_s / _NOISE_CORRELATION_S))
         disturbance = np.zeros(arm.num_joints)
         drift = np.zeros(arm.num_joints)
         frame = 0
-        while task.statistics.attempted < config.goals_per_episode:
-            self._write(episode, frame, task, expert.position - drift)
+        while scene.statistics.attempted < config.goals_per_episode:
+            self._write(episode, frame, expert.position - drift)
             drift = np.zeros(arm.num_joints)
             fresh = (
                 amplitude * np.sqrt(1 - keep**2) * random.standard_normal((config.substeps, arm.num_joints))
             )
             for kick in fresh:
                 disturbance = keep * disturbance + kick
+                expert.see(scene.show())
                 expert.advance(self._tick_s)
                 moved = disturbance * self._tick_s
                 expert.position = expert.position + moved
@@ -232,33 +275,26 @@ class _Recorder:
                 # the servos see a staircase: its middle is on time
                 arm.command(expert.position - 0.5 * self._tick_s * expert.velocity, expert.velocity)
                 arm.step(self._steps)
-                if task.update(arm.time_s, arm.tool):
-                    expert.set_goal(task.goal)
+                scene.look()
             frame += 1
-        self.statistics.attempted += task.statistics.attempted
-        self.statistics.reached += task.statistics.reached
-        self.statistics.times_s += task.statistics.times_s
-        self.statistics.outcomes += task.statistics.outcomes
+        for name in ("attempted", "reached", "times_s", "outcomes"):
+            setattr(statistics, name, getattr(statistics, name) + getattr(scene.statistics, name))
+        for reason, count in scene.statistics.failures.items():
+            statistics.failures[reason] = statistics.failures.get(reason, 0) + count
 
-    def _start(self, random: np.random.Generator) -> _Array:
-        arm, config = self._arm, self._config
-        margin = 0.05 * (arm.max_position - arm.min_position)
-        for _ in range(100):
-            rest = self._kinematics.solve(random.uniform(config.task.lower, config.task.upper))
-            start = rest + config.start_noise * random.standard_normal(arm.num_joints)
-            start = np.clip(start, arm.min_position + margin, arm.max_position - margin)
-            arm.reset(start)
-            if not arm.num_contacts:
-                return start
-        return rest
-
-    def _write(self, episode: int, frame: int, task: ReachTask, action: _Array) -> None:
+    def _write(self, episode: int, frame: int, action: _Array) -> None:
         row = {
-            **reach_observation(self._arm.position, task.goal, self._arm.tool),
+            **self._scene.observe(),
             "action": action.copy(),
+            "task": self._scene.instruction,
             "episode_index": episode,
             "frame_index": frame,
             "timestamp": frame / self._config.fps,
-            "segment": task.statistics.attempted,
+            "segment": self._scene.statistics.attempted,
         }
         self._rows.append(row)
+
+
+def _disturbed(num_joints: int) -> _Array:
+    """1 for the arm's joints, 0 for the gripper."""
+    return (np.arange(num_joints) < _ARM_JOINTS).astype(np.float64)

@@ -37,7 +37,9 @@ def build_policy(name: str, fields: Mapping[str, Any], options: Mapping[str, Any
     Args:
         name: As of ``policy_classes``, or the name of the class.
         fields: Of its configuration, as the dataset asks for them; those that it does not have are left out.
-        options: Of its configuration, as the user asks for them.
+            A dict holds the fields of the configuration of that name.
+        options: Of its configuration, as the user asks for them; ``multimodal.width`` is the width of the
+            configuration that ``multimodal`` holds.
         seed: Of the initial weights.
 
     Raises:
@@ -51,17 +53,8 @@ def build_policy(name: str, fields: Mapping[str, Any], options: Mapping[str, Any
     config_class: Any = next(
         t for t in typing.get_args(hints["config"]) or (hints["config"],) if dataclasses.is_dataclass(t)
     )
-    known = {field.name for field in dataclasses.fields(config_class)}
-    for option in options:
-        require(
-            option in known,
-            option,
-            options[option],
-            f"{config_class.__name__} has {', '.join(sorted(known))}",
-        )
-    values = {**{key: value for key, value in fields.items() if key in known}, **options}
     try:
-        config: Any = config_class(**values)
+        config: Any = _configured(config_class, fields, options)
         config.validate()
     except TypeError as cause:  # a text where a number belongs
         raise error(
@@ -71,3 +64,38 @@ def build_policy(name: str, fields: Mapping[str, Any], options: Mapping[str, Any
         torch.manual_seed(seed)
         policy: nn.Module = kind(config)  # type: ignore[misc]
     return policy
+
+
+def _configured(kind: Any, fields: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """A configuration of ``kind``, and of those that it holds."""
+    known = {field.name for field in dataclasses.fields(kind)}
+    nested: dict[str, dict[str, Any]] = {}
+    plain: dict[str, Any] = {}
+    for option, value in options.items():
+        name, dot, rest = option.partition(".")
+        require(name in known, option, value, f"{kind.__name__} has {', '.join(sorted(known))}")
+        if dot:
+            nested.setdefault(name, {})[rest] = value
+        else:
+            plain[name] = value
+    values = {key: value for key, value in fields.items() if key in known and not isinstance(value, dict)}
+    values.update(plain)
+    for name, inner in fields.items():
+        if name in known and isinstance(inner, dict):
+            nested[name] = {**inner, **nested.get(name, {})}
+    hints = typing.get_type_hints(kind)
+    for name, inner in nested.items():
+        kinds: list[Any] = [
+            t for t in (hints[name], *typing.get_args(hints[name])) if dataclasses.is_dataclass(t)
+        ]
+        require(bool(kinds), name, inner, "holds no configuration of its own")
+        start = values.get(name) or kinds[0]()
+        values[name] = dataclasses.replace(start, **_checked(kinds[0], name, inner))
+    return kind(**values)
+
+
+def _checked(kind: Any, name: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    known = sorted(field.name for field in dataclasses.fields(kind))
+    for option, value in options.items():
+        require(option in known, f"{name}.{option}", value, f"{kind.__name__} has {', '.join(known)}")
+    return options
