@@ -263,6 +263,8 @@ def test_dpm_solver_converges_with_its_order(order: int, rate: float) -> None:
         ({"beta_start": 0.0}, "beta_start"),
         ({"beta_end": 1.0}, "beta_end"),
         ({"beta_end": float("nan")}, "beta_end"),
+        ({"beta_start": 1e-12, "beta_end": 1e-12}, "beta_start"),  # no noise in float32
+        ({"beta_start": 0.9, "beta_end": 0.9999}, "beta_end"),  # nothing but noise
         ({"prediction": "noise"}, "prediction"),
         ({"clip_range": 0.0}, "clip_range"),
         ({"timestep_spacing": "even"}, "timestep_spacing"),
@@ -292,6 +294,8 @@ def test_bad_common_options(options: dict[str, Any], field: str) -> None:
         (samplers.ConsistencySampler, {"sigma_min": 0.0}, "sigma_min"),
         (samplers.ConsistencySampler, {"sigma_max": 0.01}, "sigma_max"),
         (samplers.ConsistencySampler, {"sigma_max": float("inf")}, "sigma_max"),
+        (samplers.ConsistencySampler, {"sigma_max": 1e31}, "sigma_max"),
+        (samplers.ConsistencySampler, {"rho": 1e-3, "num_steps": 3}, "rho"),
         (samplers.ConsistencySampler, {"rho": 0.0}, "rho"),
         (samplers.ConsistencySampler, {"sigma_data": -1.0}, "sigma_data"),
     ],

@@ -318,6 +318,8 @@ def test_bad_actions_are_named(fitted):
         with pytest.raises(vr.ConfigError) as error:
             tokenizer.encode(np.zeros(shape))
         assert error.value.name == "actions"
+    with pytest.raises(vr.ConfigError, match="action_dim = 7"):
+        tokenizer.encode(np.zeros((2, 16, 6)))
     with pytest.raises(vr.ConfigError, match="normalise"):
         tokenizer.encode(np.full((16, 7), 1e5))
     with pytest.raises(vr.ConfigError, match="not in the vocabulary"):

@@ -38,5 +38,5 @@ def test_what_it_cannot_measure_is_refused(tmp_path: Path) -> None:
         _core.benchmark_sampler(tokens, "torchscript", 0)
     with pytest.raises(vr.ModelError, match="quantum"):
         _core.benchmark_sampler(tokens, "quantum", 1)
-    with pytest.raises(vr.FormatError, match="policy.json"):
+    with pytest.raises(vr.FormatError, match=r"policy\.json"):
         _core.benchmark_sampler(tmp_path, "torchscript", 1)

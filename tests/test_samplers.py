@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 import vla_rt as vr
-from vla_rt.samplers import FlowMatchingSampler, noise
+from vla_rt.samplers import (
+    ConsistencySampler,
+    DDIMSampler,
+    DDPMSampler,
+    DirectSampler,
+    DPMSolverSampler,
+    FlowMatchingSampler,
+    Sampler,
+    from_spec,
+    noise,
+)
 
 SOLVERS = {"euler": 1, "midpoint": 2, "heun": 2, "rk4": 4}
 
@@ -119,12 +129,27 @@ def test_stages_are_called_in_order_with_floats(solver: str) -> None:
     assert sampler.timesteps.tolist() == [0, 0.25, 0.5, 0.75]
 
 
-def test_input_layouts_are_converted() -> None:
+#: One of every class, stochastic where it can be.
+KINDS: dict[str, Sampler] = {
+    "flow": FlowMatchingSampler(num_steps=3, solver="rk4"),
+    "ddpm": DDPMSampler(num_steps=3),
+    "ddim": DDIMSampler(num_steps=3, eta=0.5),
+    "dpm": DPMSolverSampler(num_steps=3, solver_order=3, algorithm_type="sde-dpmsolver++"),
+    "consistency": ConsistencySampler(num_steps=3),
+    "direct": DirectSampler(),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_input_layouts_are_converted(kind: str) -> None:
     start = np.asfortranarray(np.random.default_rng(0).normal(size=(2, 6, 4)))[:, ::2]
-    sampler = FlowMatchingSampler(num_steps=2)
-    plain = sampler.sample(lambda x, t: -x, np.ascontiguousarray(start, dtype=np.float32))
+    sampler = KINDS[kind]
+    single = start.astype(np.float32)
+    plain = sampler.sample(lambda x, t: -x, np.ascontiguousarray(single))
     fortran = sampler.sample(lambda x, t: np.asfortranarray(-x.astype(np.float64)), start)
     assert np.array_equal(plain, fortran)
+    assert np.array_equal(plain, sampler.sample(lambda x, t: (-x).tolist(), single.tolist()))
+    assert plain.dtype == np.float32
 
 
 BAD_NOISE = {
@@ -140,11 +165,12 @@ BAD_NOISE = {
 }
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", BAD_NOISE)
-def test_bad_noise_is_named(case: str) -> None:
+def test_bad_noise_is_named(case: str, kind: str) -> None:
     value, field = BAD_NOISE[case]
     with pytest.raises(vr.ConfigError) as error:
-        FlowMatchingSampler().sample(lambda x, t: x, value)
+        KINDS[kind].sample(lambda x, t: x, value)
     assert error.value.name == field
 
 
@@ -159,11 +185,46 @@ BAD_RESULTS = {
 }
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", BAD_RESULTS)
-def test_bad_denoisers(case: str) -> None:
-    denoiser, kind = BAD_RESULTS[case]
-    with pytest.raises(kind):
-        FlowMatchingSampler().sample(denoiser, np.zeros((1, 2, 2)))
+def test_bad_denoisers(case: str, kind: str) -> None:
+    denoiser, expected = BAD_RESULTS[case]
+    with pytest.raises(expected):
+        KINDS[kind].sample(denoiser, np.zeros((1, 2, 2)))
+
+
+@pytest.mark.parametrize("kind", ["flow", "ddim", "dpm", "direct"])
+def test_a_sample_that_is_too_large_is_an_error(kind: str) -> None:
+    head = DirectSampler("normal", "sample") if kind == "direct" else KINDS[kind]
+    huge = np.full((1, 2, 4, 2) if kind == "direct" else (1, 4, 2), 3e38)
+    if kind in ("ddim", "dpm"):
+        head = type(head)(num_steps=1, clip_sample=False, timestep_spacing="trailing")
+        huge = -huge  # the noise that is taken away
+    with pytest.raises(vr.ModelError, match=r"sample\["):
+        head.sample(lambda x, t: huge, np.full((1, 4, 2), 3e38))
+
+
+def test_a_spec_without_a_known_type_is_refused() -> None:
+    for spec in ({}, {"type": "euler"}, {"type": "autoregressive", "num_tokens": 3}):
+        with pytest.raises(vr.ConfigError, match="flow_matching"):
+            from_spec(spec)
+    assert from_spec({"type": "ddpm", "num_steps": 7}).timesteps.shape == (7,)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_number_that_is_not_finite_is_named(kind: str) -> None:
+    def denoiser(x: np.ndarray, t: float) -> np.ndarray:
+        answer = np.zeros_like(x)
+        answer[1, 2, 0] = -np.inf
+        return answer
+
+    with pytest.raises(vr.ModelError, match=r"denoiser output\[1, 2, 0\]"):
+        KINDS[kind].sample(denoiser, np.zeros((2, 3, 4)))
+    bad = np.zeros((len(KINDS[kind].timesteps), 2, 3, 4))
+    bad[-1, 0, 2, 3] = np.nan
+    with pytest.raises(vr.ConfigError, match="step_noise") as error:
+        KINDS[kind].sample(lambda x, t: x, np.zeros((2, 3, 4)), step_noise=bad)
+    assert error.value.name == f"step_noise[{len(bad) - 1}, 0, 2, 3]"
 
 
 @pytest.mark.parametrize(

@@ -721,7 +721,8 @@ class FastTokenizer:
         """
         Chunks (..., T, D) to lists of ids, nested as the leading dimensions: one list for (T, D).
 
-        Raises ConfigError for NaN or infinity, and where a coefficient's bytes are missing from the vocabulary.
+        Raises ConfigError for NaN or infinity, another D than the files', and where a coefficient's bytes are
+        missing from the vocabulary.
         """
     def encode_text(self, text: str) -> list[int]:
         """
@@ -1221,6 +1222,11 @@ class Policy:
         Raises:
             ConfigError: a missing feature, a wrong shape, NaN or infinity; names feature and index.
             ModelError: the network failed or answered NaN.
+        """
+    @property
+    def action_space(self) -> ActionSpace:
+        """
+        What the D numbers of an action mean, or None where that was not said.
         """
     @property
     def backend(self) -> str:

@@ -14,6 +14,7 @@ from vla_rt._core import (
     Sampler,
     noise,
 )
+from vla_rt.errors import ConfigError, error
 
 __all__ = [
     "AutoregressiveSampler",
@@ -42,7 +43,10 @@ def from_spec(spec: Mapping[str, Any]) -> Sampler:
     """The sampler that a policy package names: its `type` and its options.
 
     Raises:
-        ConfigError: An option is out of its bounds.
+        ConfigError: No such type, or an option is out of its bounds.
     """
     options = dict(spec)
-    return _TYPES[options.pop("type")](**options)
+    kind = options.pop("type", None)
+    if kind not in _TYPES:
+        raise error(ConfigError, "type", kind, f"must be {', '.join(_TYPES)}")
+    return _TYPES[kind](**options)

@@ -6,6 +6,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/sampler_arrays.hpp"
 #include "bindings/seeds.hpp"
 #include "vla_rt/sampling/direct_sampler.hpp"
 
@@ -18,35 +19,23 @@ Array<float> sample(const DirectSampler& sampler, const py::function& denoiser, 
                     const py::object& seed, const py::object& guidance, const py::object& step_noise) {
   if (!guidance.is_none())
     throw ConfigError("guidance", "", "is offered by flow matching and the diffusion samplers alone");
-  const Array<float> initial = row_major<float>(noise, "noise");
-  require_shape(initial, "noise", {-1, -1, -1});
-  if (initial.size() == 0) throw ConfigError("noise", "shape " + shape_text(initial), "must not be empty");
-  require_finite(initial, "noise");
-  const py::ssize_t batch = initial.shape(0);
-  Array<float> added;
-  if (!step_noise.is_none()) {
-    added = row_major<float>(py::reinterpret_borrow<ArrayLike>(step_noise), "step_noise");
-    require_shape(added, "step_noise", {1, batch, initial.shape(1), initial.shape(2)});
-    require_finite(added, "step_noise");
-  }
+  const SamplerArrays given(noise, step_noise, 1);
+  const py::ssize_t batch = given.noise.shape(0);
   const std::uint64_t seed_value = seed_of(seed, "seed");
-  const Array<float> given(std::vector<py::ssize_t>(initial.shape(), initial.shape() + 3), initial.data());
+  const Array<float> state(given.shape(), given.noise.data());  // a copy: the callable may keep it
   const Array<float> answer =
-      row_major<float>(py::reinterpret_steal<ArrayLike>(denoiser(given, 0.0).release()), "denoiser(x, t)");
+      row_major<float>(py::reinterpret_steal<ArrayLike>(denoiser(state, 0.0).release()), "denoiser(x, t)");
   std::vector<py::ssize_t> shape{batch};
   const auto per_chunk =
-      sampler.options().answer_shape(static_cast<int>(initial.shape(1)), static_cast<int>(initial.shape(2)));
+      sampler.options().answer_shape(static_cast<int>(state.shape(1)), static_cast<int>(state.shape(2)));
   shape.insert(shape.end(), per_chunk.begin(), per_chunk.end());
   if (!std::equal(shape.begin(), shape.end(), answer.shape(), answer.shape() + answer.ndim()))
     throw ConfigError("denoiser(x, t)", "shape " + shape_text(answer),
                       "must have shape " + shape_text(Array<float>(shape)));
-  for (std::size_t i = 0; i < static_cast<std::size_t>(answer.size()); ++i)
-    if (!std::isfinite(elements(answer)[i]))
-      throw ModelError(element_name("denoiser output", answer, i),
-                       number(static_cast<double>(elements(answer)[i])), "must be finite");
-  Array<float> x = empty_like<float>(initial);
+  require_finite_answer(answer);
+  Array<float> x = empty_like<float>(state);
   const std::span<float> actions = mutable_elements(x);
-  const std::span<const float> answers = elements(answer), z = elements(added);
+  const std::span<const float> answers = elements(answer), z = elements(given.step_noise);
   {
     const py::gil_scoped_release release;
     const std::size_t n = actions.size() / static_cast<std::size_t>(batch);
@@ -60,6 +49,7 @@ Array<float> sample(const DirectSampler& sampler, const py::function& denoiser, 
                      actions.subspan(b * n, n));
     }
   }
+  require_finite_answer(x, "sample");
   return x;
 }
 

@@ -20,12 +20,14 @@ namespace {
 // Lists of ids nested as deeply as the leading dimensions of the chunks.
 py::list nested(const std::vector<std::vector<std::int32_t>>& ids, const py::array& chunks, py::ssize_t axis,
                 std::size_t& next) {
-  py::list out;
   if (axis == chunks.ndim() - 2) {
-    for (const std::int32_t id : ids[next]) out.append(id);
-    ++next;
+    const std::vector<std::int32_t>& own = ids[next++];
+    py::list out(own.size());
+    for (std::size_t i = 0; i < own.size(); ++i)
+      PyList_SET_ITEM(out.ptr(), static_cast<py::ssize_t>(i), PyLong_FromLong(own[i]));
     return out;
   }
+  py::list out;
   for (py::ssize_t i = 0; i < chunks.shape(axis); ++i) out.append(nested(ids, chunks, axis + 1, next));
   return out;
 }
@@ -38,6 +40,9 @@ py::list fast_encode(const FastTokenizer& t, const ArrayLike& actions) {
     throw ConfigError("actions", "shape " + shape_text(in), "must have at least one row and one dimension");
   if (rows > CosineTransform::kMaxHorizon)
     throw ConfigError("actions", "shape " + shape_text(in), "must have at most 1024 rows");
+  if (const auto known = t.config().action_dim; known && dim != *known)
+    throw ConfigError("actions", "shape " + shape_text(in),
+                      "must have action_dim = " + std::to_string(*known) + " columns");
   require_finite(in, "actions");
   const auto size = static_cast<std::size_t>(rows * dim);
   const auto values = elements(in);
@@ -57,15 +62,18 @@ struct IdLists {
 };
 
 std::int64_t id_of(PyObject* item, const std::string& name, std::size_t index) {
+  if (PyLong_CheckExact(item)) {
+    int overflow = 0;
+    const std::int64_t id = PyLong_AsLongLongAndOverflow(item, &overflow);
+    return overflow == 0 ? id : -1;  // refused as no id of the vocabulary
+  }
   const auto whole = py::reinterpret_steal<py::object>(PyNumber_Index(item));
   if (!whole) {
     PyErr_Clear();
     throw ConfigError(indexed(name, static_cast<long>(index)), py::repr(item).cast<std::string>(),
                       "must be an integer id");
   }
-  int overflow = 0;
-  const std::int64_t id = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
-  return overflow == 0 ? id : -1;  // refused as no id of the vocabulary
+  return id_of(whole.ptr(), name, index);
 }
 
 bool is_sequence(const py::handle& item) {
@@ -197,8 +205,9 @@ void bind_fast_tokenizer(py::module_& m) {
           "round(scale*DCT) of a chunk (T, D), flattened: (T*D,) int32.")
       .def("encode", &fast_encode, py::arg("actions"),
            "Chunks (..., T, D) to lists of ids, nested as the leading dimensions: one list for (T, D).\n\n"
-           "Raises ConfigError for NaN or infinity, and where a coefficient's bytes are missing from the "
-           "vocabulary.")
+           "Raises ConfigError for NaN or infinity, another D than the files', and where a coefficient's "
+           "bytes "
+           "are\nmissing from the vocabulary.")
       .def("decode", &fast_decode, py::arg("tokens"), py::arg("horizon") = py::none(),
            py::arg("action_dim") = py::none(), py::arg("strict") = true,
            "Ids, or lists of them, to chunks (..., horizon, action_dim).\n\n"

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "bindings/action_spaces.hpp"
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/observations.hpp"
@@ -218,6 +220,13 @@ void bind_package(py::module_& m) {
            "max_us}.")
       .def_property_readonly("spec", &Policy::spec, "What the package says about itself.")
       .def_property_readonly("backend", &Policy::backend, "The backend in use.")
+      .def_property_readonly(
+          "action_space",
+          [](const Policy& p) {
+            const std::optional<ActionSpaceSpec>& space = p.spec().action_space;
+            return space ? make_space(*space) : nullptr;
+          },
+          "What the D numbers of an action mean, or None where that was not said.")
       .def("__repr__", [](const Policy& p) {
         return "Policy(kind='" + p.spec().kind + "', backend='" + p.backend() +
                "', horizon=" + std::to_string(p.spec().horizon) +

@@ -9,6 +9,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/python_guidance.hpp"
+#include "bindings/sampler_arrays.hpp"
 #include "bindings/seeds.hpp"
 #include "vla_rt/sampling/consistency_sampler.hpp"
 #include "vla_rt/sampling/flow_matching_sampler.hpp"
@@ -31,7 +32,7 @@ class CallableDenoiser final : public Denoiser {
 
   void evaluate(std::span<const float> x, int /*stage*/, double t, std::span<float> out) override {
     const py::gil_scoped_acquire gil;
-    take(callable_(array_of_state(x), time_of(t)), "denoiser(x, t)", out);
+    require_finite_answer(take(callable_(array_of_state(x), time_of(t)), "denoiser(x, t)", out));
   }
   [[nodiscard]] bool has_vjp() const noexcept override { return !vjp_.is_none(); }
   void vjp(std::span<const float> x, int /*stage*/, double t, std::span<const float> c,
@@ -48,10 +49,11 @@ class CallableDenoiser final : public Denoiser {
   [[nodiscard]] py::object time_of(double t) const {
     return integer_times_ ? py::object(py::int_(static_cast<std::int64_t>(t))) : py::float_(t);
   }
-  void take(py::object answer, const char* name, std::span<float> out) const {
-    const Array<float> result = row_major<float>(py::reinterpret_steal<ArrayLike>(answer.release()), name);
+  Array<float> take(py::object answer, const char* name, std::span<float> out) const {
+    Array<float> result = row_major<float>(py::reinterpret_steal<ArrayLike>(answer.release()), name);
     require_shape(result, name, {shape_[0], shape_[1], shape_[2]});
     std::ranges::copy(elements(result), out.begin());
+    return result;
   }
 
   py::object callable_, vjp_;
@@ -61,35 +63,23 @@ class CallableDenoiser final : public Denoiser {
 
 Array<float> sample(const Sampler& sampler, const py::function& denoiser, const ArrayLike& noise,
                     const py::object& seed, const py::object& guidance, const py::object& step_noise) {
-  const Array<float> initial = row_major<float>(noise, "noise");
-  require_shape(initial, "noise", {-1, -1, -1});
-  if (initial.size() == 0) throw ConfigError("noise", "shape " + shape_text(initial), "must not be empty");
-  require_finite(initial, "noise");
-  const auto steps = static_cast<py::ssize_t>(sampler.timesteps().size());
-  Array<float> added;
-  if (!step_noise.is_none()) {
-    added = row_major<float>(py::reinterpret_borrow<ArrayLike>(step_noise), "step_noise");
-    require_shape(added, "step_noise", {steps, initial.shape(0), initial.shape(1), initial.shape(2)});
-    require_finite(added, "step_noise");
-  }
+  const SamplerArrays given(noise, step_noise, static_cast<py::ssize_t>(sampler.timesteps().size()));
   const NoiseSource source(seed_of(seed, "seed"));
-  CallableDenoiser network(denoiser, {initial.shape(0), initial.shape(1), initial.shape(2)},
-                           sampler.has_integer_times());
-  Array<float> x(std::vector<py::ssize_t>(initial.shape(), initial.shape() + 3), initial.data());
+  CallableDenoiser network(denoiser, given.shape(), sampler.has_integer_times());
+  Array<float> x(given.shape(), given.noise.data());
   std::vector<float> scratch(sampler.scratch_size(static_cast<std::size_t>(x.size())));
   const std::span<float> state = mutable_elements(x);
   const PythonGuidance* guide = guidance_or_null(guidance);
   std::optional<Guidance> aimed;
   if (guide) {
-    guide->require_action_dim(static_cast<int>(initial.shape(2)));
+    guide->require_action_dim(static_cast<int>(x.shape(2)));
     aimed.emplace(guide->options)
-        .aim(guide->prefix(), static_cast<int>(initial.shape(0)), static_cast<int>(initial.shape(1)),
-             static_cast<int>(initial.shape(2)));
+        .aim(guide->prefix(), static_cast<int>(x.shape(0)), static_cast<int>(x.shape(1)),
+             static_cast<int>(x.shape(2)));
   }
-  const std::span<const float> own = step_noise.is_none() ? std::span<const float>() : elements(added);
   {
     const py::gil_scoped_release release;
-    sampler.sample(network, state, source, own, scratch, aimed ? &*aimed : nullptr);
+    sampler.sample(network, state, source, elements(given.step_noise), scratch, aimed ? &*aimed : nullptr);
   }
   return x;
 }

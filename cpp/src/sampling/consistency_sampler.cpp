@@ -10,6 +10,7 @@ namespace vla_rt {
 namespace {
 
 constexpr int kMaxSteps = 1000;
+constexpr double kMaxSigma = 1e30;  // the state is float32
 
 }  // namespace
 
@@ -24,6 +25,7 @@ void ConsistencyOptions::validate() const {
   positive("sigma_max", sigma_max);
   positive("rho", rho);
   positive("sigma_data", sigma_data);
+  if (sigma_max > kMaxSigma) throw ConfigError("sigma_max", number(sigma_max), "must be at most 1e30");
   if (sigma_max <= sigma_min)
     throw ConfigError("sigma_max", number(sigma_max), "must be above sigma_min = " + number(sigma_min));
 }
@@ -35,6 +37,9 @@ ConsistencySampler::ConsistencySampler(const ConsistencyOptions& options) : opti
   for (int k = 0; k < options_.num_steps; ++k) {
     const double ramp = static_cast<double>(k) / options_.num_steps;
     sigmas_.push_back(k == 0 ? options_.sigma_max : std::pow(high + ramp * (low - high), options_.rho));
+    if (!(sigmas_.back() >= 0 && sigmas_.back() <= options_.sigma_max))
+      throw ConfigError("rho", number(options_.rho),
+                        "is too small for levels between sigma_min and sigma_max");
   }
 }
 

@@ -52,6 +52,9 @@ void Sampler::sample(Denoiser& denoiser, std::span<float> x, const NoiseSource& 
                         "this network offers no vector-Jacobian product; use identity or finite_differences");
   }
   run(denoiser, x, noise, step_noise, scratch.first(needed), guidance);
+  if (const std::size_t i = first_bad(x); i < x.size())
+    throw ModelError(indexed("sample", static_cast<long>(i)), number(x[i]),
+                     "must be finite; the network's answers are too large");
 }
 
 void Sampler::require_guidable(const Guidance& /*guidance*/) const {

@@ -82,7 +82,13 @@ std::vector<double> alphas_cumprod(const DiffusionOptions& options) {
   double product = 1;
   for (int t = 0; t < options.num_train_steps; ++t) {
     product *= static_cast<double>(1.0F - static_cast<float>(beta(options, t)));
-    result[static_cast<std::size_t>(t)] = static_cast<double>(static_cast<float>(product));
+    const auto abar = static_cast<float>(product);
+    if (!(abar > 0 && abar < 1))
+      throw ConfigError(abar > 0 ? "beta_start" : "beta_end",
+                        number(abar > 0 ? options.beta_start : options.beta_end),
+                        "makes abar[" + std::to_string(t) + "] " + number(static_cast<double>(abar)) +
+                            ", must be within (0, 1) in float32");
+    result[static_cast<std::size_t>(t)] = static_cast<double>(abar);
   }
   return result;
 }

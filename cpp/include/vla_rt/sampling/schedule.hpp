@@ -54,7 +54,7 @@ struct VLA_RT_API DiffusionOptions {
 
 /// abar_t = prod_{s<=t} (1 - beta_s), t = 0..N-1, rounded to float32 where PyTorch training code rounds:
 /// these are the numbers a network has learned, and 1 - abar_0 keeps only three of their digits. Throws
-/// ConfigError as `validate`.
+/// ConfigError as `validate`, and where the noise vanishes (abar 1) or drowns the sample (0).
 [[nodiscard]] VLA_RT_API std::vector<double> alphas_cumprod(const DiffusionOptions& options);
 
 /// The K visited steps, descending. Throws ConfigError as `validate`, and when the offset leads outside
