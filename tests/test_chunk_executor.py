@@ -273,6 +273,20 @@ def test_noise_of_the_rows_is_not_amplified(
 
 
 @pytest.mark.parametrize("merge", ["crossfade", "replace"])
+@pytest.mark.parametrize("rows", [2, 4, 5, 8])
+def test_short_chunks_at_the_rate_of_the_ticks_do_not_swing(rows: int, merge: str) -> None:
+    """They are too short to tell their noise."""
+    rng = np.random.default_rng(rows)
+    ex = executor(3, period_s=0.001, merge=merge)
+    ex.reset(np.zeros(3))
+    positions = np.zeros((1000, 3))
+    for k in range(len(positions)):
+        ex.push(rng.normal(size=(rows, 3)), 0.001 * k)
+        positions[k] = ex.at(0.001 * k)[0]
+    assert positions.std() < 20
+
+
+@pytest.mark.parametrize("merge", ["crossfade", "replace"])
 def test_a_turn_is_blended_alike_at_any_rate_of_rows(merge: str) -> None:
     """Only what the rows' own noise explains settles sooner: a new velocity takes all of blend_s."""
     velocities = []

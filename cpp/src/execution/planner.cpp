@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "vla_rt/core/errors.hpp"
@@ -47,6 +48,10 @@ void Planner::make_origin(std::span<const double> position, bool known, Plan& pl
 }
 
 constexpr double kStopMean_s = 0.02;
+
+// One row has no velocity; a few say nothing reliable about their noise, and little about the time after
+// them.
+bool tells_noise(int rows) noexcept { return rows == 1 || rows >= 8; }
 
 // What of x goes beyond +-bound.
 double beyond(double x, double bound) noexcept { return x - std::clamp(x, -bound, bound); }
@@ -149,8 +154,9 @@ PushResult Planner::make(const ActionChunk& chunk, TimeNs present, const Plan& o
   const std::span<const double> rows = merge(chunk, old, next);
   next.rows.fit(rows, chunk.horizon, config_.period_s);
   next.noise = noise_of(rows, chunk.horizon, D_);
+  const bool telling = tells_noise(next.rows.horizon()) && tells_noise(before.rows.horizon());
   for (std::size_t d = 0; d < static_cast<std::size_t>(D_); ++d)
-    next.seam_noise[d] = next.noise[d] + before.noise[d];
+    next.seam_noise[d] = telling ? next.noise[d] + before.noise[d] : std::numeric_limits<double>::infinity();
   next.splice_ns = splice;
   next.start_ns = start;
   next.end_ns = next.coast_ns = end;

@@ -111,7 +111,8 @@ struct ExecutorCounters {
 /// blend_s > 0; the other settings promise the row values and report their seams. Rtc blends only the first
 /// chunk and one that ends a starvation. What the noise of the rows (their fourth differences) explains of
 /// the jump of velocity and acceleration fades within five rows, so that noisy rows at a high rate are
-/// followed without amplifying their noise.
+/// followed without amplifying their noise; chunks of two to seven rows are too short to tell, and all of it
+/// does.
 ///
 /// The newest push wins: a chunk that waits for its turn is dropped when a newer one takes over no later.
 /// Rows before now are never executed. When the old plan ends within one period before the next one begins it
