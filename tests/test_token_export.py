@@ -160,3 +160,38 @@ def test_a_token_policy_without_its_parts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(vr.ConfigError, match="tokenizer_spec"):
         vr.export_policy(NoTokenizer(), tmp_path / "p")
     assert list(tmp_path.iterdir()) == []
+
+
+class OtherEnds(FastPolicy):
+    """Caches with room for one token less, or an embedding without the start token."""
+
+    def __init__(self, rows: int, words: int) -> None:
+        super().__init__(0, strict=False)
+        self.rows = rows
+        self.token = torch.nn.Embedding(words, WIDTH)
+
+    def cache_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((self.rows, WIDTH),)
+
+    def next_logits(  # type: ignore[override]
+        self, token: Tensor, position: Tensor, caches: tuple[Tensor, ...], *o: Tensor
+    ) -> Tensor:
+        caches[0].index_copy_(1, position, self.token(token)[:, None])
+        stop = torch.nn.functional.one_hot(torch.tensor([self.tokenizer.vocab_size])) * 100.0
+        return self.head(caches[0].sum(1)) + stop  # so that no chunk gets to the last position
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "text"),
+    [
+        (POSITIONS - 1, 301, f"fails at token {POSITIONS - 1} .*cache_shapes = "),
+        (POSITIONS, START, f"fails at token 0 after id {START}"),
+    ],
+)
+def test_what_fails_only_at_one_end_is_found_at_export(
+    rows: int, words: int, text: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("tokenizers")
+    with pytest.raises(vr.ModelError, match=text):
+        vr.export_policy(OtherEnds(rows, words), tmp_path / "p", backends="torchscript")
+    assert list(tmp_path.iterdir()) == []
