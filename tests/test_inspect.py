@@ -14,6 +14,7 @@ SPEC = {
     "action_dim": 2,
     "execution_horizon": 2,
     "n_obs_steps": 1,
+    "first_row": 0,
     "period_s": 0.05,
     "precision": "float32",
     "device": "cpu",

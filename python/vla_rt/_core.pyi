@@ -1144,9 +1144,14 @@ class PolicySpec:
         Sizes in bytes of the files beside policy.json, a dict by name.
         """
     @property
+    def first_row(self) -> int:
+        """
+        Rows of the past at the front of the T, left out of a chunk.
+        """
+    @property
     def horizon(self) -> int:
         """
-        T, rows of a chunk.
+        T, rows that the network answers.
         """
     @property
     def kind(self) -> str:
@@ -1156,7 +1161,7 @@ class PolicySpec:
     @property
     def n_obs_steps(self) -> int:
         """
-        Observations the policy looks back on.
+        Observations it sees, one per row period; with more than one, the first axis of every feature.
         """
     @property
     def observation(self) -> list[typing.Any]:
@@ -1210,14 +1215,15 @@ class Policy:
 
         Args:
             observation: raw values by feature name, each of the shape in `spec.observation`, no batch
-                dimension; an image also as uint8 (H, W, C). Other keys are ignored.
+                dimension; an image also as uint8 (H, W, C). With `spec.n_obs_steps` > 1 the first axis of every
+                feature is time, oldest first. Other keys are ignored.
             seed: of the noise; equal seeds give equal bits.
             noise: (T, D) initial noise in normalised units, replaces the seed's.
             step_noise: (K, T, D), what a stochastic sampler adds; the others check and do not use it.
             guidance: a `vla_rt.rtc.Guidance` whose `previous` is raw (L, D): the chunk to continue.
 
         Returns:
-            (T, D) float64, raw actions; row 0 is the action for now.
+            (T - spec.first_row, D) float64, raw actions; row 0 is the action for now.
 
         Raises:
             ConfigError: a missing feature, a wrong shape, NaN or infinity; names feature and index.

@@ -80,7 +80,7 @@ Array<double> sample(Policy& policy, const py::dict& values, const py::object& s
     policy.sample(observation, source, *chunk, elements(initial), elements(added),
                   guide ? &continuation : nullptr);
   }
-  Array<double> actions({rows, columns});
+  Array<double> actions({static_cast<py::ssize_t>(spec.chunk_rows()), columns});
   std::copy_n(chunk->values.begin(), actions.size(), actions.mutable_data());
   return actions;
 }
@@ -123,11 +123,15 @@ py::dict benchmark(Policy& policy, int n) {
 void bind_spec(py::module_& m) {
   py::class_<PolicySpec>(m, "PolicySpec", "What a policy package says about itself; read-only.")
       .def_readonly("kind", &PolicySpec::kind, "Family of the policy.")
-      .def_readonly("horizon", &PolicySpec::horizon, "T, rows of a chunk.")
+      .def_readonly("horizon", &PolicySpec::horizon, "T, rows that the network answers.")
       .def_readonly("action_dim", &PolicySpec::action_dim, "D, values of a row.")
       .def_readonly("execution_horizon", &PolicySpec::execution_horizon,
                     "Rows to execute before the next chunk is due.")
-      .def_readonly("n_obs_steps", &PolicySpec::n_obs_steps, "Observations the policy looks back on.")
+      .def_readonly(
+          "n_obs_steps", &PolicySpec::n_obs_steps,
+          "Observations it sees, one per row period; with more than one, the first axis of every feature.")
+      .def_readonly("first_row", &PolicySpec::first_row,
+                    "Rows of the past at the front of the T, left out of a chunk.")
       .def_readonly("period_s", &PolicySpec::period_s, "Time between two rows [s].")
       .def_readonly("precision", &PolicySpec::precision)
       .def_readonly("device", &PolicySpec::device, "Where the network runs: cpu, cuda, cuda:1.")
@@ -205,13 +209,15 @@ void bind_package(py::module_& m) {
            "Samples one chunk. The GIL is released; calls from several threads take turns.\n\n"
            "Args:\n"
            "    observation: raw values by feature name, each of the shape in `spec.observation`, no batch\n"
-           "        dimension; an image also as uint8 (H, W, C). Other keys are ignored.\n"
+           "        dimension; an image also as uint8 (H, W, C). With `spec.n_obs_steps` > 1 the first axis "
+           "of every\n"
+           "        feature is time, oldest first. Other keys are ignored.\n"
            "    seed: of the noise; equal seeds give equal bits.\n"
            "    noise: (T, D) initial noise in normalised units, replaces the seed's.\n"
            "    step_noise: (K, T, D), what a stochastic sampler adds; the others check and do not use it.\n"
            "    guidance: a `vla_rt.rtc.Guidance` whose `previous` is raw (L, D): the chunk to continue.\n\n"
            "Returns:\n"
-           "    (T, D) float64, raw actions; row 0 is the action for now.\n\n"
+           "    (T - spec.first_row, D) float64, raw actions; row 0 is the action for now.\n\n"
            "Raises:\n"
            "    ConfigError: a missing feature, a wrong shape, NaN or infinity; names feature and index.\n"
            "    ModelError: the network failed or answered NaN.")

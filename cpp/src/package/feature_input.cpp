@@ -25,14 +25,16 @@ void copy_as_float(const void* from, std::span<float> to) {
 
 }  // namespace
 
-FeatureInput::FeatureInput(const FeatureSpec& spec) : spec_(spec), normalizer_(spec.normalizer) {
+FeatureInput::FeatureInput(const FeatureSpec& spec, int n_obs_steps)
+    : spec_(spec), normalizer_(spec.normalizer), frames_(static_cast<std::size_t>(n_obs_steps)) {
   const auto n = static_cast<std::size_t>(spec.tensor.num_elements());
   if (spec.tensor.dtype == DType::Float32) {
     floats_.resize(n);
   } else {
     bytes_.resize(n * size_of(spec.tensor.dtype));
   }
-  if (spec.kind == FeatureKind::Image) pixels_.resize(static_cast<std::size_t>(spec.tensor.shape.front()));
+  if (spec.kind == FeatureKind::Image)
+    pixels_.resize(static_cast<std::size_t>(spec.tensor.shape[spec.tensor.shape.size() - 3]));
 }
 
 TensorView FeatureInput::view() const {
@@ -78,16 +80,18 @@ void FeatureInput::convert(const TensorView& raw) {
 
 void FeatureInput::convert_image(const TensorView& raw) {
   const auto& chw = spec_.tensor.shape;
-  const std::array<std::int64_t, 3> hwc{chw[1], chw[2], chw[0]};
+  std::vector<std::int64_t> hwc = chw;
+  std::rotate(hwc.end() - 3, hwc.end() - 2, hwc.end());
   if (!std::ranges::equal(raw.shape, hwc))
     throw ConfigError(
         spec_.tensor.name, "shape " + shape_text(raw.shape),
         "must have shape " + shape_text(hwc) + " as uint8, or " + shape_text(chw) + " as float32");
   const auto* bytes = static_cast<const std::uint8_t*>(raw.data);
-  const auto channels = static_cast<std::size_t>(chw[0]), pixels = static_cast<std::size_t>(chw[1] * chw[2]);
-  for (std::size_t c = 0; c < channels; ++c)
-    for (std::size_t p = 0; p < pixels; ++p)
-      floats_[c * pixels + p] = static_cast<float>(bytes[p * channels + c]) / 255.0F;
+  const std::size_t channels = pixels_.size(), frame = floats_.size() / frames_, pixels = frame / channels;
+  for (std::size_t first = 0; first < floats_.size(); first += frame)
+    for (std::size_t c = 0; c < channels; ++c)
+      for (std::size_t p = 0; p < pixels; ++p)
+        floats_[first + c * pixels + p] = static_cast<float>(bytes[first + p * channels + c]) / 255.0F;
 }
 
 void FeatureInput::require_finite() const {
@@ -100,11 +104,13 @@ void FeatureInput::require_finite() const {
 void FeatureInput::normalize() {
   if (spec_.normalizer.mode == NormalizationMode::Identity) return;
   if (spec_.kind == FeatureKind::State) return normalizer_.normalize(floats_, floats_);
-  const std::size_t channels = pixels_.size(), pixels = floats_.size() / channels;
-  for (std::size_t p = 0; p < pixels; ++p) {
-    for (std::size_t c = 0; c < channels; ++c) pixels_[c] = static_cast<double>(floats_[c * pixels + p]);
-    normalizer_.normalize(pixels_, pixels_);
-    for (std::size_t c = 0; c < channels; ++c) floats_[c * pixels + p] = static_cast<float>(pixels_[c]);
+  const std::size_t channels = pixels_.size(), frame = floats_.size() / frames_, pixels = frame / channels;
+  for (std::size_t first = 0; first < floats_.size(); first += frame) {
+    for (std::size_t p = first; p < first + pixels; ++p) {
+      for (std::size_t c = 0; c < channels; ++c) pixels_[c] = static_cast<double>(floats_[c * pixels + p]);
+      normalizer_.normalize(pixels_, pixels_);
+      for (std::size_t c = 0; c < channels; ++c) floats_[c * pixels + p] = static_cast<float>(pixels_[c]);
+    }
   }
 }
 

@@ -12,7 +12,8 @@ namespace vla_rt {
 /// Turns one raw feature of an observation into the tensor that the network takes, in memory of its own.
 class FeatureInput {
  public:
-  explicit FeatureInput(const FeatureSpec& spec);
+  /// With `n_obs_steps` > 1 the first axis of the feature is time.
+  FeatureInput(const FeatureSpec& spec, int n_obs_steps);
 
   /// Throws ConfigError naming the feature (and the index of a bad number).
   void read(const Observation& observation);
@@ -28,6 +29,7 @@ class FeatureInput {
   Normalizer normalizer_;
   std::vector<float> floats_;     // float32 features
   std::vector<std::byte> bytes_;  // the others, as they are
+  std::size_t frames_ = 1;        // images over time
   std::vector<double> pixels_;    // one value of every channel: normalisers work along the last axis
 };
 

@@ -66,7 +66,7 @@ struct Policy::Impl {
         x(size),
         actions(size),
         previous(size) {
-    for (const FeatureSpec& feature : spec.observation) features.emplace_back(feature);
+    for (const FeatureSpec& feature : spec.observation) features.emplace_back(feature, spec.n_obs_steps);
     for (const FeatureInput& feature : features) views.push_back(feature.view());
     if (sampler) {
       scratch.resize(sampler->scratch_size(size));
@@ -110,14 +110,22 @@ struct Policy::Impl {
   Guidance& aim(const Continuation& continuation) {
     ChunkPrefix prefix = continuation.prefix;
     const auto given = prefix.values.size();
-    if (prefix.batch != 1 || given > size ||
-        given != static_cast<std::size_t>(prefix.rows) * static_cast<std::size_t>(spec.action_dim))
-      throw ConfigError(
-          "previous", std::to_string(given) + " values",
-          "must be at most " + std::to_string(spec.horizon) + " rows of " + std::to_string(spec.action_dim));
-    const std::span<double> normalized = std::span(previous).first(given);
+    const auto columns = static_cast<std::size_t>(spec.action_dim);
+    const std::size_t past = static_cast<std::size_t>(spec.first_row) * columns;
+    if (prefix.batch != 1 || given > size - past || given != static_cast<std::size_t>(prefix.rows) * columns)
+      throw ConfigError("previous", std::to_string(given) + " values",
+                        "must be at most " + std::to_string(spec.chunk_rows()) + " rows of " +
+                            std::to_string(spec.action_dim));
+    const std::span<double> normalized = std::span(previous).subspan(past, given);
     action_normalizer.normalize(prefix.values, normalized);
-    prefix.values = normalized;
+    if (past > 0 && given > 0) {
+      // rows of the past, which nobody will execute: held, like those beyond the end
+      for (std::size_t i = 0; i < past; ++i) previous[i] = normalized[i % columns];
+      prefix.rows += spec.first_row;
+      prefix.delay += spec.first_row;
+      prefix.end += spec.first_row;
+    }
+    prefix.values = std::span(previous).first(given > 0 ? past + given : 0);
     if (!guidance || guidance->options() != continuation.options) guidance.emplace(continuation.options);
     guidance->aim(prefix, 1, spec.horizon, spec.action_dim);
     return *guidance;
@@ -162,10 +170,12 @@ void Policy::sample(const Observation& observation, const NoiseSource& source, A
                     const Continuation* continuation) {
   const std::lock_guard lock(impl_->mutex);
   impl_->run(observation, source, noise, step_noise, continuation);
-  chunk.resize(impl_->spec.horizon, impl_->spec.action_dim);
+  const PolicySpec& spec = impl_->spec;
+  chunk.resize(spec.chunk_rows(), spec.action_dim);
   chunk.start_time_ns = observation.time_ns;
-  chunk.period_ns = from_seconds(impl_->spec.period_s);
-  std::ranges::copy(impl_->actions, chunk.values.begin());
+  chunk.period_ns = from_seconds(spec.period_s);
+  std::copy(impl_->actions.begin() + static_cast<std::ptrdiff_t>(spec.first_row) * spec.action_dim,
+            impl_->actions.end(), chunk.values.begin());
 }
 
 }  // namespace vla_rt

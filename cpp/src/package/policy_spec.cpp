@@ -22,7 +22,7 @@ constexpr std::uintmax_t kMaxFileSize = 16 << 20;
 constexpr std::size_t kMaxFeatures = 64, kMaxRank = 6, kMaxEntries = 64;
 constexpr std::int64_t kMaxElements = 1 << 26;
 
-FeatureSpec read_feature(const JsonField& field) {
+FeatureSpec read_feature(const JsonField& field, int n_obs_steps) {
   field.require_keys({"name", "kind", "dtype", "shape", "normalizer"});
   FeatureSpec feature;
   feature.tensor.name = field.at("name").text();
@@ -40,22 +40,27 @@ FeatureSpec read_feature(const JsonField& field) {
   }
   const bool image = feature.kind == FeatureKind::Image;
   if (image && feature.tensor.dtype != DType::Float32) dtype.fail("must be float32 for an image");
-  if (image && feature.tensor.shape.size() != 3) shape.fail("must be (C, H, W) for an image");
+  const std::size_t time_axes = n_obs_steps > 1 ? 1 : 0;
+  if (time_axes > 0 && feature.tensor.shape.front() != n_obs_steps)
+    shape.fail("must begin with n_obs_steps = " + std::to_string(n_obs_steps));
+  if (image && feature.tensor.shape.size() != 3 + time_axes)
+    shape.fail(std::string("must be ") + (time_axes > 0 ? "(n_obs_steps, C, H, W)" : "(C, H, W)") +
+               " for an image");
 
   const JsonField normalizer = field.at("normalizer");
   feature.normalizer = read_normalizer(normalizer);
   if (feature.tensor.dtype != DType::Float32 && feature.normalizer.mode != NormalizationMode::Identity)
     normalizer.fail("must have mode identity for a feature that is not float32");
-  const std::int64_t per_axis = image ? feature.tensor.shape.front() : feature.tensor.shape.back();
+  const std::int64_t per_axis = image ? feature.tensor.shape[time_axes] : feature.tensor.shape.back();
   if (const int d = feature.normalizer.dimension(); d != 0 && d != per_axis && (image || d != elements))
     normalizer.fail("has statistics for " + std::to_string(d) + " values, which the shape does not fit");
   return feature;
 }
 
-std::vector<FeatureSpec> read_observation(const JsonField& field) {
+std::vector<FeatureSpec> read_observation(const JsonField& field, int n_obs_steps) {
   std::vector<FeatureSpec> observation;
   for (const JsonField& entry : field.elements(1, kMaxFeatures)) {
-    FeatureSpec feature = read_feature(entry);
+    FeatureSpec feature = read_feature(entry, n_obs_steps);
     for (const FeatureSpec& other : observation)
       if (other.tensor.name == feature.tensor.name) entry.at("name").fail("occurs twice");
     observation.push_back(std::move(feature));
@@ -173,13 +178,15 @@ PolicySpec parse_policy_spec(std::string_view text) {
   root.require_keys({"schema_version", "kind", "horizon", "action_dim", "execution_horizon", "n_obs_steps",
                      "period_s", "precision", "observation", "action_normalizer", "action_space", "sampler",
                      "backends", "files", "checks"},
-                    {"tokenizer", "device"});
+                    {"tokenizer", "device", "first_row"});
   PolicySpec spec;
   spec.kind = root.at("kind").text();
   spec.horizon = static_cast<int>(root.at("horizon").integer(1, kMaxHorizon));
   spec.action_dim = static_cast<int>(root.at("action_dim").integer(1, kMaxActionDim));
-  spec.execution_horizon = static_cast<int>(root.at("execution_horizon").integer(1, spec.horizon));
-  spec.n_obs_steps = static_cast<int>(root.at("n_obs_steps").integer(1, 1));
+  if (root.has("first_row"))
+    spec.first_row = static_cast<int>(root.at("first_row").integer(0, spec.horizon - 1));
+  spec.execution_horizon = static_cast<int>(root.at("execution_horizon").integer(1, spec.chunk_rows()));
+  spec.n_obs_steps = static_cast<int>(root.at("n_obs_steps").integer(1, PolicySpec::kMaxObsSteps));
   spec.period_s = root.at("period_s").number();
   if (!(spec.period_s >= 1e-6 && spec.period_s <= 3600))
     root.at("period_s").fail("must be in [1e-6, 3600] s");
@@ -189,7 +196,7 @@ PolicySpec parse_policy_spec(std::string_view text) {
     if (!is_device(spec.device))
       root.at("device").fail("must be cpu, cuda, or cuda with a number below 1000 (cuda:1)");
   }
-  spec.observation = read_observation(root.at("observation"));
+  spec.observation = read_observation(root.at("observation"), spec.n_obs_steps);
 
   const JsonField normalizer = root.at("action_normalizer");
   spec.action_normalizer = read_normalizer(normalizer);
@@ -261,6 +268,7 @@ std::string to_json(const PolicySpec& spec) {
                   {"action_dim", spec.action_dim},
                   {"execution_horizon", spec.execution_horizon},
                   {"n_obs_steps", spec.n_obs_steps},
+                  {"first_row", spec.first_row},
                   {"period_s", spec.period_s},
                   {"precision", spec.precision},
                   {"observation", std::move(observation)},

@@ -31,7 +31,7 @@ class Arguments:
 def run(arguments: Arguments) -> int:
     """Read the package, print it, write the file."""
     result = examine(arguments.path)
-    _print(result)
+    show(result)
     write_json(arguments.json, result)
     return 0
 
@@ -59,7 +59,8 @@ def examine(path: Path) -> dict[str, Any]:
     }
 
 
-def _print(result: dict[str, Any]) -> None:
+def show(result: dict[str, Any]) -> None:
+    """Print what `examine` found."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

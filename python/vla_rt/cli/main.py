@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "demo": "record, train, export and run a policy at 1 kHz on a simulated arm, safely",
     "doctor": "check this machine for real-time use, and say how to fix what is not right",
     "eval": "try a policy package on a task: success, motion, safety, latency",
+    "export": "make a policy package of a LeRobot checkpoint (ACT, diffusion)",
     "inspect": "say what a policy package is",
     "record": "record a scripted expert into a LeRobot dataset",
     "train": "train a policy on a LeRobot dataset and export it",

@@ -62,7 +62,7 @@ class EagerPolicy:
     def sample(
         self, observation: Mapping[str, NDArray[Any]], noise: NDArray[np.float32] | None
     ) -> NDArray[np.float64]:
-        """Normalised actions (T, D)."""
+        """Normalised actions (T - first_row, D)."""
         inputs = self.inputs(observation)
         with torch.inference_mode():
             if self._tokens is not None:
@@ -71,7 +71,7 @@ class EagerPolicy:
                 assert self._sampler is not None
                 assert noise is not None
                 x = self._sampler.sample(self._denoiser(inputs), noise[None])[0]
-        return self.normalized(self._action_normalizer.denormalize(x))
+        return self.normalized(self._action_normalizer.denormalize(x[self._spec.first_row :]))
 
     def inputs(self, observation: Mapping[str, NDArray[Any]]) -> list[Tensor]:
         """What the network takes for a raw observation, batch of 1."""
@@ -100,9 +100,9 @@ class EagerPolicy:
 def _per_value(values: NDArray[Any], kind: str, normalizer: Normalizer) -> NDArray[Any]:
     """The layout in which the normaliser's dimension is the last axis."""
     if kind == "image":
-        return np.moveaxis(values, 0, -1)
+        return np.moveaxis(values, -3, -1)
     return values.reshape(-1) if normalizer.dimension == values.size else values
 
 
 def _restored(values: NDArray[Any], shape: tuple[int, ...], kind: str) -> NDArray[Any]:
-    return np.moveaxis(values, -1, 0) if kind == "image" else values.reshape(shape)
+    return np.moveaxis(values, -1, -3) if kind == "image" else values.reshape(shape)

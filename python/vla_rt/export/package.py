@@ -160,12 +160,13 @@ def _spec(
         "horizon": config.horizon,
         "action_dim": config.action_dim,
         "execution_horizon": config.execution_horizon,
-        "n_obs_steps": 1,
+        "n_obs_steps": getattr(config, "n_obs_steps", 1),
+        "first_row": getattr(config, "first_row", 0),
         "period_s": config.period_s if period_s is None else period_s,
         "observation": [
             {
                 "name": name,
-                "kind": _feature_kind(name, tuple(shape)),
+                "kind": _feature_kind(name, tuple(shape), config),
                 "dtype": dtype,
                 "shape": list(shape),
                 "normalizer": _core.normalizer_dict(normalizers.get(name, identity)),
@@ -182,13 +183,19 @@ def _spec(
 
 
 def _kind(policy: object) -> str:
-    """`FlowMatchingPolicy` is "flow_matching"."""
+    """`FlowMatchingPolicy` is "flow_matching", unless it says `kind` itself."""
+    kind = getattr(policy, "kind", None)
+    if isinstance(kind, str):
+        return kind
     name = type(policy).__name__.removesuffix("Policy") or type(policy).__name__
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _feature_kind(name: str, shape: tuple[int, ...]) -> str:
-    return "image" if len(shape) == 3 and "image" in name else "state"
+def _feature_kind(name: str, shape: tuple[int, ...], config: object) -> str:
+    images = getattr(config, "images", None)
+    if images is None:
+        return "image" if len(shape) == 3 and "image" in name else "state"
+    return "image" if name in images else "state"
 
 
 def _network_parts(policy: object) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ TEST_CASE("every sampler is stored and read back") {
 }
 
 TEST_CASE("what is wrong is named by its place") {
-  const std::array<std::array<std::string, 3>, 45> cases{{
+  const std::array<std::array<std::string, 3>, 50> cases{{
       {R"("schema_version": 1)", R"("schema_version": 2)", "/schema_version"},
       {R"("schema_version": 1,)", "", "/schema_version"},
       {R"("schema_version": 1)", R"("schema_version": 1.0)", "/schema_version"},
@@ -124,7 +124,12 @@ TEST_CASE("what is wrong is named by its place") {
       {R"("action_dim": 3)", R"("action_dim": 65)", "/action_dim"},
       {R"("action_dim": 3)", R"("action_dim": 4)", "/action_normalizer"},
       {R"("execution_horizon": 1)", R"("execution_horizon": 3)", "/execution_horizon"},
-      {R"("n_obs_steps": 1)", R"("n_obs_steps": 2)", "/n_obs_steps"},
+      {R"("n_obs_steps": 1)", R"("n_obs_steps": 0)", "/n_obs_steps"},
+      {R"("n_obs_steps": 1)", R"("n_obs_steps": 33)", "/n_obs_steps"},
+      {R"("n_obs_steps": 1)", R"("n_obs_steps": 3)", "/observation/0/shape"},
+      {R"("n_obs_steps": 1)", R"("n_obs_steps": 1, "first_row": 2)", "/first_row"},
+      {R"("n_obs_steps": 1)", R"("n_obs_steps": 1, "first_row": -1)", "/first_row"},
+      {R"("execution_horizon": 1)", R"("execution_horizon": 2, "first_row": 1)", "/execution_horizon"},
       {R"("period_s": 0.05)", R"("period_s": 0)", "/period_s"},
       {R"("period_s": 0.05)", R"("period_s": -0.05)", "/period_s"},
       {R"("precision": "float32")", R"("precision": "float16")", "/precision"},

@@ -130,6 +130,49 @@ TEST_CASE("an image may come as bytes") {
       CHECK(bytes.row(t)[d] == doctest::Approx(floats.row(t)[d]).epsilon(1e-6));
 }
 
+TEST_CASE("a policy that looks back takes every feature over time and leaves out the rows of the past") {
+  PolicySpec spec = parse_policy_spec(kDocument);
+  spec.n_obs_steps = 2;
+  spec.first_row = 1;
+  for (FeatureSpec& f : spec.observation) f.tensor.shape.insert(f.tensor.shape.begin(), 2);
+  auto owned = std::make_unique<SumModel>(signature_of(spec));
+  const SumModel& model = *owned;
+  Policy policy(spec, std::move(owned));
+  Observation observation;
+  const auto set = [&](const char* name, DType dtype, const std::vector<std::int64_t>& shape,
+                       const void* data) { observation.set(name, dtype, shape, data); };
+  const std::array state{2.0F, 6.0F, 1.0F, 2.0F};
+  const std::array<std::uint8_t, 12> pixels{0,   51, 153, 255, 102, 204,
+                                            255, 0,  51,  102, 153, 204};  // (2, H, W, C)
+  const std::array<std::int64_t, 2> task{1, 2};
+  set("observation.state", DType::Float32, {2, 2}, state.data());
+  set("camera", DType::UInt8, {2, 1, 2, 3}, pixels.data());
+  set("task", DType::Int64, {2, 1}, task.data());
+  ActionChunk chunk;
+  policy.sample(observation, 0, chunk, std::array{1.0F, 1.0F, 1.0F, 2.0F, 2.0F, 2.0F});
+  // camera (v/255 - 0.5) / (0.5, 0.25, 1), channels first in each frame
+  const std::vector<float> expected{2,    1, 0,     0,  -1,   1,     -1.2F, -0.4F, 0.1F,
+                                    0.3F, 1, -0.2F, -2, 0.4F, -0.3F, 0.3F,  1,     2};
+  REQUIRE(model.inputs.size() == expected.size());
+  float sum = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    CHECK(model.inputs[i] == doctest::Approx(expected[i]).epsilon(1e-5));
+    sum += expected[i];
+  }
+  CHECK(chunk.horizon == 1);
+  CHECK(chunk.row(0)[0] == doctest::Approx(2 + sum).epsilon(1e-5));
+
+  const std::array previous{0.5, 1.0, 0.0};
+  const Continuation continuation{{.values = previous, .rows = 1, .delay = 1, .end = 1}, {}};
+  policy.sample(observation, 0, chunk, {}, {}, &continuation);
+  CHECK(std::abs(chunk.row(0)[0] - 0.5) < std::abs(2 + sum - 0.5));  // held to the previous chunk
+  const std::array too_long{0.5, 1.0, 0.0, 0.5, 1.0, 0.0};
+  const Continuation bad{{.values = too_long, .rows = 2, .delay = 1, .end = 1}, {}};
+  CHECK_THROWS_AS(policy.sample(observation, 0, chunk, {}, {}, &bad), ConfigError);
+  set("observation.state", DType::Float32, {2}, state.data());
+  CHECK_THROWS_AS(policy.sample(observation, 0, chunk), ConfigError);
+}
+
 TEST_CASE("noise depends on seed and chunk, and on nothing else") {
   Rig rig;
   ActionChunk a, b;
