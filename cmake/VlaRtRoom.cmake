@@ -48,5 +48,8 @@ function(vla_rt_library)
   target_compile_features(vla_rt PUBLIC cxx_std_20)
   find_package(Threads REQUIRED)
   target_link_libraries(vla_rt PUBLIC Threads::Threads PRIVATE vla_rt_flags ${CMAKE_DL_LIBS})
+  if(NOT VLA_RT_SANITIZE)  # whose run-time comes with the program
+    target_link_options(vla_rt PRIVATE -Wl,--no-undefined)
+  endif()
   set_target_properties(vla_rt PROPERTIES LINKER_LANGUAGE CXX INSTALL_RPATH "$ORIGIN" BUILD_RPATH "$ORIGIN")
 endfunction()

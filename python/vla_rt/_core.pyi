@@ -74,6 +74,8 @@ __all__: list[str] = [
     "RowInterpolator",
     "RunReport",
     "Sampler",
+    "SharedMemoryDriver",
+    "SharedMemoryRobot",
     "SimulatedRobot",
     "Sphere",
     "Status",
@@ -2648,6 +2650,117 @@ class SimulatedRobot(Robot):
     def period_s(self) -> float:
         """
         Motion per command [s].
+        """
+
+class SharedMemoryRobot(Robot):
+    """
+    A robot whose driver is another process, in any language, behind POSIX shared memory.
+
+    The layout is `vla_rt/execution/shared_memory.h`; `examples/shared_memory_driver` is a driver in C, `SharedMemoryDriver` one
+    for Python. What the driver says is taken as hostile: torn or backward states are refused and counted. A heartbeat that
+    stands still, or nothing usable, for `timeout_s` is a driver error, which ends a run in the certified stop. Should this
+    process die instead, the driver brings the robot to rest by the stop that every command carries.
+
+    Args:
+        name: Of the segment, as its driver made it.
+        timeout_s: (0, 60] s.
+
+    Raises:
+        ConfigError: The name is none of a segment, or the timeout is outside its bounds.
+        VlaRtError: There is no such segment.
+        FormatError: It is not of this layout, or its limits are none.
+    """
+    def __init__(self, name: str, timeout_s: typing.SupportsFloat | typing.SupportsIndex = 0.1) -> None: ...
+    def post_feature(self, name: str, value: numpy.typing.ArrayLike) -> None:
+        """
+        Give the policy something besides the joints: a goal, an image, token ids.
+
+        Floats of any width arrive as float32, integers as int64, uint8 as it is. Replaces the feature of that name. Any thread.
+
+        Args:
+            name: Feature name, as the policy knows it.
+            value: Array of any shape.
+
+        Raises:
+            ConfigError: The dtype is neither real, integer nor uint8.
+        """
+    @property
+    def limits(self) -> JointLimits:
+        """
+        As the driver stated them.
+        """
+    @property
+    def refused(self) -> int:
+        """
+        States refused since the run began.
+        """
+
+class SharedMemoryDriver:
+    """
+    The driver's end of a SharedMemoryRobot: makes the segment, posts states, follows commands.
+
+    Every command carries the way to rest from it, so that the robot ends within its limits when the controller dies or babbles.
+    One thread. A context manager; closing removes the segment.
+
+    Args:
+        name: Of the segment.
+        limits: JointLimits of the N joints.
+        late_s: A command older than this is followed on its way to rest: one and a half periods of the controller.
+        timeout_s: The controller is given up after this, at most 60 s.
+
+    Raises:
+        ConfigError: A bad name or limits, or not 0 < late_s <= timeout_s <= 60.
+        VlaRtError: A living driver has that segment, or it cannot be made.
+    """
+    def __enter__(self) -> SharedMemoryDriver: ...
+    def __exit__(self, *args) -> None: ...
+    def __init__(
+        self,
+        name: str,
+        limits: JointLimits,
+        late_s: typing.SupportsFloat | typing.SupportsIndex = 0.0015,
+        timeout_s: typing.SupportsFloat | typing.SupportsIndex = 0.05,
+    ) -> None: ...
+    def close(self) -> None:
+        """
+        Say that the driver has gone, and remove the segment.
+        """
+    def fail(self, code: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Report that the driver can go on no longer: the controller faults.
+        """
+    def follow(
+        self, now_ns: typing.SupportsInt | typing.SupportsIndex | None = None
+    ) -> tuple[typing.Any, ...]:
+        """
+        Where to be now; once per cycle.
+
+        Returns:
+            (advice, position (N,), velocity (N,)). Advice is "hold" (no run: stay; the other two are None), "follow" (the newest
+            command), "late" (on the way to rest until the next one comes) or "stop" (to rest for good: the controller is dead or
+            babbling).
+        """
+    def post_state(
+        self,
+        position: numpy.typing.ArrayLike,
+        velocity: numpy.typing.ArrayLike | None = None,
+        time_ns: typing.SupportsInt | typing.SupportsIndex | None = None,
+    ) -> None:
+        """
+        Hand over a measurement.
+
+        Args:
+            position: (N,) [rad] or [m].
+            velocity: (N,) [rad/s] or [m/s]; None is zero.
+            time_ns: When it was measured [ns, as `vla_rt.steady_now_ns()`]; None is now.
+
+        Raises:
+            ConfigError: A wrong shape or dtype.
+        """
+    @property
+    def num_joints(self) -> int:
+        """
+        N.
         """
 
 class ChunkSource:

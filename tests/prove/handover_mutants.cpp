@@ -2,6 +2,7 @@
 // the code as it ships). The headers themselves are compiled with the weaker order, so that no copy can drift
 // from them. tsan.sh demands silence for 0 and a data race for every other: a sanitizer that cannot see them
 // proves nothing.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -33,6 +34,20 @@
 #undef memory_order_acq_rel
 #undef memory_order_release
 #undef memory_order_acquire
+
+#if MUTANT == 6  // sequence lock: the counter may be even before the words are there
+#undef __ATOMIC_RELEASE
+#define __ATOMIC_RELEASE __ATOMIC_RELAXED
+#elif MUTANT == 7  // sequence lock: the words may be read before the counter
+#undef __ATOMIC_ACQUIRE
+#define __ATOMIC_ACQUIRE __ATOMIC_RELAXED
+#elif MUTANT == 8  // sequence lock: the words are plain memory
+#define __atomic_load_n(word, order) (*(word))
+#define __atomic_store_n(word, value, order) (*(word) = (value))
+#elif MUTANT == 9  // sequence lock: nobody looks at the counter again
+#define __atomic_fetch_add(word, value, order) begun
+#endif
+#include "vla_rt/execution/shared_memory.h"
 
 namespace {
 
@@ -71,10 +86,42 @@ void exercise_ring() {
   producer.join();
 }
 
+// What the words of the lock say is also written to plain memory, each place once, before the lock is
+// released: that must be ordered by the counter, and ThreadSanitizer sees when it is not. A value whose words
+// differ is told by the exit code.
+bool exercise_sequence_lock() {
+  static vla_rt_shm_state slot{};
+  static std::array<std::uint64_t, kValues + 1> beside{};
+  std::atomic<bool> torn{false};
+  std::thread writer([&] {
+    for (std::uint64_t n = 1; n <= kValues; ++n) {
+      beside[n] = n;
+      vla_rt_shm_begin_write(&slot.lock);
+      for (std::uint64_t& word : slot.position) vla_rt_shm_store(&word, n);
+      vla_rt_shm_end_write(&slot.lock);
+    }
+  });
+  for (std::uint64_t seen = 0; seen < kValues;) {
+    const std::uint64_t begun = vla_rt_shm_begin_read(&slot.lock);
+    std::uint64_t first = vla_rt_shm_load(&slot.position[0]);
+    bool same = true;
+    for (const std::uint64_t& word : slot.position) same = same && vla_rt_shm_load(&word) == first;
+    if (!vla_rt_shm_end_read(&slot.lock, begun)) continue;
+    if (!same || (first != 0 && beside[first] != first)) torn = true;
+    seen = std::max(seen, first);
+  }
+  writer.join();
+  return torn;
+}
+
 }  // namespace
 
 int main() {
   exercise_triple_buffer();
   exercise_ring();
+  if (exercise_sequence_lock()) {
+    std::puts("torn value");
+    return 67;
+  }
   std::puts("done");
 }

@@ -20,7 +20,7 @@ done
 
 compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$build/CMakeCache.txt")
 status=0
-for mutant in 0 1 2 3 4 5; do
+for mutant in 0 1 2 3 4 5 6 7 8 9; do
   program=$build/handover_mutant_$mutant
   "$compiler" -std=c++20 -O1 -g -fsanitize=thread -DMUTANT=$mutant -Icpp/include \
     tests/prove/handover_mutants.cpp cpp/src/core/errors.cpp -o "$program" -pthread
@@ -28,9 +28,11 @@ for mutant in 0 1 2 3 4 5; do
   fixed "$program" >"$program.log" 2>&1 || code=$?
   if [ $mutant = 0 ] && [ $code != 0 ]; then
     cat "$program.log"; echo "tsan: a report for the code as it ships"; status=1
+  elif [ $mutant = 9 ] && [ $code = 67 ]; then  # no race, all its accesses are atomic, but values of two writes
+    continue
   elif [ $mutant != 0 ] && { [ $code != 66 ] || ! grep -q "data race" "$program.log"; }; then
     cat "$program.log"; echo "tsan: mutant $mutant was not caught"; status=1
   fi
 done
-[ $status = 0 ] && echo "tsan: clean, and all 5 weakened memory orders were caught"
+[ $status = 0 ] && echo "tsan: clean, and all 9 broken variants were caught"
 exit $status

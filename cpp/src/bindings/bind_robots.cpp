@@ -10,6 +10,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "bindings/post_feature.hpp"
 #include "vla_rt/execution/mailbox_robot.hpp"
 #include "vla_rt/execution/simulated_robot.hpp"
 
@@ -50,6 +51,17 @@ void post_state(MailboxRobot& robot, const ArrayLike& position, const ArrayLike&
   robot.post_state(state);
 }
 
+py::object latest_command(MailboxRobot& robot) {
+  RobotCommand command;
+  return robot.latest_command(command) ? py::cast(command) : py::none();
+}
+
+Array<double> joints(const JointArray& values, int n) {
+  return array_of<double>(std::span<const double>(values.data(), static_cast<std::size_t>(n)));
+}
+
+}  // namespace
+
 void post_feature(FeatureBoard& board, const std::string& name, const ArrayLike& values) {
   const py::array value = py::array::ensure(values);
   if (!value) throw py::error_already_set();
@@ -67,16 +79,7 @@ void post_feature(FeatureBoard& board, const std::string& name, const ArrayLike&
                     "must hold real numbers, integers or bytes");
 }
 
-py::object latest_command(MailboxRobot& robot) {
-  RobotCommand command;
-  return robot.latest_command(command) ? py::cast(command) : py::none();
-}
-
-Array<double> joints(const JointArray& values, int n) {
-  return array_of<double>(std::span<const double>(values.data(), static_cast<std::size_t>(n)));
-}
-
-constexpr const char* kPostFeature =
+const char* const kPostFeature =
     R"(Give the policy something besides the joints: a goal, an image, token ids.
 
 Floats of any width arrive as float32, integers as int64, uint8 as it is. Replaces the feature of that name. Any thread.
@@ -87,8 +90,6 @@ Args:
 
 Raises:
     ConfigError: The dtype is neither real, integer nor uint8.)";
-
-}  // namespace
 
 void bind_robots(py::module_& m) {
   py::class_<RobotCommand>(m, "RobotCommand", "One safe command: always finite, always within the limits.")

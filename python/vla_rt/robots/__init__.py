@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vla_rt._core import MailboxRobot, SimulatedRobot
+from vla_rt._core import MailboxRobot, SharedMemoryDriver, SharedMemoryRobot, SimulatedRobot
 from vla_rt.robots.panda import panda_forward, panda_limits, panda_urdf
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MailboxRobot",
     "MujocoRobot",
+    "SharedMemoryDriver",
+    "SharedMemoryRobot",
     "SimulatedRobot",
     "panda_forward",
     "panda_limits",
