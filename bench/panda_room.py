@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,34 +15,11 @@ import harness
 import vla_rt as vr
 from vla_rt import _core
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from panda_scene import LIMITS, LOWER, READY, UPPER, model  # as in the tests
+
 PERIOD = 1e-3
 Array = NDArray[np.float64]
-
-# A Panda in a room: its limits, capsules on its links (link, ends of the axis or a centre, radius), a floor
-# and a box beside it, and walls for its tool.
-PANDA = vr.JointLimits(
-    [-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973],
-    [2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973],
-    [2.175] * 4 + [2.61] * 3,
-    [15, 7.5, 10, 12.5, 15, 20, 20],
-    [7500, 3750, 5000, 6250, 7500, 10000, 10000],
-)
-READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
-CAPSULES = [
-    ("panda_link0", [-0.06, 0, 0.06], [0, 0, 0.06], 0.08),
-    ("panda_link1", [0, 0, -0.19], [0, 0, -0.14], 0.07),
-    ("panda_link2", [0, 0, -0.06], [0, 0, 0.06], 0.07),
-    ("panda_link3", [0, 0, -0.1], [0, 0, -0.05], 0.065),
-    ("panda_link4", [0, 0, -0.05], [0, 0, 0.05], 0.065),
-    ("panda_link5", [0, 0, -0.26], [0, 0, -0.23], 0.065),
-    ("panda_link5", [0, 0.08, -0.18], [0, 0.08, -0.05], 0.035),
-    ("panda_link6", [0.0, 0, -0.04], [0.04, 0, 0.02], 0.06),
-    ("panda_link7", [0, 0, -0.02], [0, 0, 0.05], 0.055),
-    ("panda_hand", [0, -0.07, 0.04], [0, 0.07, 0.04], 0.04),
-    ("panda_hand", [0, 0, 0.06], 0.03),
-]
-MAY_TOUCH = [("panda_link0", "world"), ("panda_link1", "world"), ("panda_link5", "panda_link7")]
-LOWER, UPPER = np.array([0.2, -0.5, 0.05]), np.array([0.75, 0.5, 0.9])
 
 
 def panda() -> vr.Kinematics | None:
@@ -58,7 +37,7 @@ def panda() -> vr.Kinematics | None:
 def room_targets(ticks: int, rng: np.random.Generator) -> dict[str, Array]:
     """Targets (ticks, 7): clear of everything, anywhere, and such that every tick is blocked."""
     t = np.arange(1, ticks + 1)[:, None] * PERIOD
-    low, high = PANDA.min_position, PANDA.max_position
+    low, high = LIMITS.min_position, LIMITS.max_position
     ramp = np.minimum(t / 2, 1) ** 3
     anywhere = np.repeat(rng.uniform(low, high, (ticks // 500 + 1, 7)), 500, axis=0)[:ticks]
     # The tool pressed down and out while the arm swings about: it slides along its walls all the time.
@@ -78,9 +57,7 @@ def measure(report: harness.Report, quick: bool) -> None:
     if chain is None:
         report.add(harness.missing(case, "vla_rt", "not installed: pip install example-robot-data"))
         return
-    shapes = vr.CollisionModel(
-        chain, CAPSULES, [vr.HalfSpace([0, 0, 1], 0.0), vr.Box([0.5, 0.4, 0.2], [0.2, 0.2, 0.4])], MAY_TOUCH
-    )
+    shapes = model(chain)
     counter = allocations.counter()
     rounds, ticks = (3, 2000) if quick else (7, 10_000)
     names = {_: f"{case}, {_}" for _ in room_targets(2, np.random.default_rng(0))}
@@ -90,7 +67,7 @@ def measure(report: harness.Report, quick: bool) -> None:
     allocated: float | None = None
     for k in range(rounds):
         for name, targets in room_targets(ticks, np.random.default_rng(k)).items():
-            enforcer = vr.ConstraintEnforcer(PANDA, PERIOD, chain, vr.Workspace(LOWER, UPPER), shapes)
+            enforcer = vr.ConstraintEnforcer(LIMITS, PERIOD, chain, vr.Workspace(LOWER, UPPER), shapes)
             enforcer.reset(READY)
             out = _core.benchmark_enforcer_tick(enforcer, targets, counter.address if counter else 0)
             is_blocked = (out["causes"] & (16 | 32)) != 0
@@ -102,7 +79,7 @@ def measure(report: harness.Report, quick: bool) -> None:
             samples[name].append(out["duration_ns"][counts] * 1e-3)
             own[name].append(out["cpu_ns"][counts] * 1e-3)
             blocked[name] = float(np.mean(is_blocked))
-            judge = vr.ViolationCounter(PANDA, PERIOD)
+            judge = vr.ViolationCounter(LIMITS, PERIOD)
             judge.reset(READY)
             tool = np.array([chain.forward(q)[:3, 3] for q in out["position"][::10]])
             clear = min(shapes.distance(q) for q in out["position"][::10])

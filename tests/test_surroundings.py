@@ -2,63 +2,33 @@
 
 from __future__ import annotations
 
-import warnings
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import vla_rt as vr
+from example_robots import example_robot
+from panda_oracle import Oracle
+from panda_scene import CAPSULES, LIMITS, LOWER, MAY_TOUCH, READY, UPPER, model
 
 PERIOD = 1e-3
-READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
-LOWER, UPPER = np.array([0.2, -0.5, 0.05]), np.array([0.75, 0.5, 0.9])
-LIMITS = vr.JointLimits(
-    [-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973],
-    [2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973],
-    [2.175] * 4 + [2.61] * 3,
-    [15, 7.5, 10, 12.5, 15, 20, 20],
-    [7500, 3750, 5000, 6250, 7500, 10000, 10000],
-)
-CAPSULES = [
-    ("panda_link0", [-0.06, 0, 0.06], [0, 0, 0.06], 0.08),
-    ("panda_link1", [0, 0, -0.19], [0, 0, -0.14], 0.07),
-    ("panda_link2", [0, 0, -0.06], [0, 0, 0.06], 0.07),
-    ("panda_link3", [0, 0, -0.1], [0, 0, -0.05], 0.065),
-    ("panda_link4", [0, 0, -0.05], [0, 0, 0.05], 0.065),
-    ("panda_link5", [0, 0, -0.26], [0, 0, -0.23], 0.065),
-    ("panda_link5", [0, 0.08, -0.18], [0, 0.08, -0.05], 0.035),
-    ("panda_link6", [0.0, 0, -0.04], [0.04, 0, 0.02], 0.06),
-    ("panda_link7", [0, 0, -0.02], [0, 0, 0.05], 0.055),
-    ("panda_hand", [0, -0.07, 0.04], [0, 0.07, 0.04], 0.04),
-    ("panda_hand", [0, 0, 0.06], 0.03),
-]
-BOX_CENTER, BOX_SIZE = np.array([0.5, 0.4, 0.2]), np.array([0.2, 0.2, 0.4])
-MAY_TOUCH = [("panda_link0", "world"), ("panda_link1", "world"), ("panda_link5", "panda_link7")]
+FIELDS = ("min_position", "max_position", "max_velocity", "max_acceleration", "max_jerk")
 
 
 @pytest.fixture(scope="module")
 def urdf() -> Path:
-    try:
-        files = distribution("example-robot-data").files or []
-    except PackageNotFoundError:
-        pytest.skip("needs example-robot-data (pip install vla-rt[dev])")
-    return Path(str(next(f.locate() for f in files if f.name == "panda.urdf")))
+    return example_robot("panda").path
 
 
 @pytest.fixture(scope="module")
-def panda(urdf: Path) -> vr.Kinematics:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return vr.Kinematics.from_urdf(str(urdf), "panda_hand_tcp")
+def panda() -> vr.Kinematics:
+    return example_robot("panda").kinematics
 
 
 @pytest.fixture(scope="module")
 def collision(panda: vr.Kinematics) -> vr.CollisionModel:
-    world = [vr.HalfSpace([0, 0, 1], 0.0), vr.Box(BOX_CENTER, BOX_SIZE)]
-    return vr.CollisionModel(panda, CAPSULES, world, MAY_TOUCH)
+    return model(panda)
 
 
 def make(panda, collision, start=READY, **options) -> vr.ConstraintEnforcer:
@@ -77,83 +47,6 @@ def free_start(e: vr.ConstraintEnforcer, rng: np.random.Generator) -> np.ndarray
             continue
         return start
     raise AssertionError("no free place")
-
-
-class Oracle:
-    """Tool position and clearance of the Panda by pinocchio and by its own formulas."""
-
-    def __init__(self, urdf: Path) -> None:
-        self.pin = pytest.importorskip("pinocchio", reason="needs pin (oracle environment)")
-        self.model = self.pin.buildModelFromUrdf(str(urdf))
-        self.data = self.model.createData()
-        self.full = self.pin.neutral(self.model)
-        self.bodies = []
-        for capsule in CAPSULES:
-            link, start, *end, radius = capsule
-            ends = np.array([start, end[0] if end else start], float)
-            frame = self.model.getFrameId(link)
-            self.bodies.append((link, self.joint_of(link), frame, ends, radius))
-        self.tip = self.model.getFrameId("panda_hand_tcp")
-
-    @staticmethod
-    def joint_of(link: str) -> int:
-        return 7 if link == "panda_hand" else int(link.removeprefix("panda_link"))
-
-    def tool(self, q: np.ndarray) -> np.ndarray:
-        self.full[:7] = q
-        self.pin.framesForwardKinematics(self.model, self.data, self.full)
-        return self.data.oMf[self.tip].translation.copy()
-
-    def clearance(self, q: np.ndarray) -> float:
-        self.tool(q)
-        placed = []
-        for link, joint, frame, ends, radius in self.bodies:
-            m = self.data.oMf[frame]
-            placed.append((link, joint, ends @ m.rotation.T + m.translation, radius))
-        least = np.inf
-        for i, (link, joint, ends, radius) in enumerate(placed):
-            for other, other_joint, other_ends, other_radius in placed[i + 1 :]:
-                if abs(joint - other_joint) > 1 and (link, other) not in MAY_TOUCH:
-                    least = min(least, segments_apart(ends, other_ends) - radius - other_radius)
-            if joint > 1:
-                least = min(least, ends[:, 2].min() - radius, segment_to_box(ends) - radius)
-        return float(least)
-
-
-def segments_apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Least distance by the four end-to-segment distances and the lines' common perpendicular."""
-
-    def to_segment(p, s):
-        d = s[1] - s[0]
-        t = np.clip((p - s[0]) @ d / max(d @ d, 1e-300), 0, 1)
-        return np.linalg.norm(p - s[0] - t * d)
-
-    best = min(to_segment(a[0], b), to_segment(a[1], b), to_segment(b[0], a), to_segment(b[1], a))
-    u, v, w = a[1] - a[0], b[1] - b[0], b[0] - a[0]
-    normal = np.cross(u, v)
-    n2 = normal @ normal
-    if n2 > 1e-20:
-        s, t = np.cross(w, v) @ normal / n2, np.cross(w, u) @ normal / n2
-        if 0 <= s <= 1 and 0 <= t <= 1:
-            best = min(best, abs(w @ normal) / np.sqrt(n2))
-    return float(best)
-
-
-def segment_to_box(ends: np.ndarray) -> float:
-    """Least distance by golden-section search: the distance is convex along the segment."""
-    lo, hi = 0.0, 1.0
-    half = BOX_SIZE / 2
-
-    def f(t):
-        return np.linalg.norm(np.maximum(np.abs(ends[0] + t * (ends[1] - ends[0]) - BOX_CENTER) - half, 0))
-
-    if np.array_equal(ends[0], ends[1]):
-        return float(f(0))
-    g = (np.sqrt(5) - 1) / 2
-    for _ in range(40):
-        a, b = hi - g * (hi - lo), lo + g * (hi - lo)
-        lo, hi = (lo, b) if f(a) < f(b) else (a, hi)
-    return float(min(f(lo), f(hi)))
 
 
 def streams(ticks: int, rng: np.random.Generator):
@@ -197,16 +90,6 @@ def test_no_stream_leaves_the_box_or_touches(panda, collision, urdf, boxed):
         near_touch = min(near_touch, clearance.min())
     assert near_wall < 1e-3 or not boxed  # the attack does press on the walls
     assert near_touch < 1e-3 or boxed
-
-
-def test_distance_equals_the_oracle(panda, collision, urdf):
-    oracle = Oracle(urdf)
-    rng = np.random.default_rng(0)
-    for _ in range(150):
-        q = rng.uniform(LIMITS.min_position, LIMITS.max_position)
-        expected = oracle.clearance(q)
-        if expected > -0.03:  # deeper, segments cross and the distance is only a bound
-            assert collision.distance(q) == pytest.approx(expected, abs=1e-9)
 
 
 def test_run_equals_apply_with_surroundings(panda, collision):
@@ -258,104 +141,89 @@ def test_a_bad_start_says_what_and_by_how_much(panda, collision):
     np.testing.assert_array_equal(command, READY)
 
 
-ROBOTS = [
-    ("panda_description/urdf/panda.urdf", "panda_hand_tcp", READY),
-    ("ur_description/urdf/ur5_robot.urdf", "tool0", np.array([0, -1.2, 1.5, -1.8, -1.57, 0])),
-    ("so_arm_description/urdf/so101.urdf", "gripper_frame_link", np.zeros(5)),
-]
+def with_gripper(position: int) -> tuple[vr.JointLimits, list[int]]:
+    """Limits of the arm and a gripper's joint at this place among them, and where the arm's are."""
+    one = {
+        "min_position": 0,
+        "max_position": 0.08,
+        "max_velocity": 0.2,
+        "max_acceleration": 2,
+        "max_jerk": 200,
+    }
+    limits = vr.JointLimits(**{k: np.insert(getattr(LIMITS, k), position, v) for k, v in one.items()})
+    return limits, [i for i in range(8) if i != position]
 
 
-def stl_corners(path: Path) -> np.ndarray:
-    triangle = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
-    return np.frombuffer(path.read_bytes()[84:], triangle)["corners"].reshape(-1, 3).astype(float)
+@pytest.mark.parametrize("position", [0, 3, 7])
+def test_a_gripper_beside_the_arm_is_filtered_alone(panda, collision, position):
+    rng = np.random.default_rng(11)
+    limits, arm = with_gripper(position)
+    _, targets = next(streams(2400, rng))
+    opening = np.repeat(rng.uniform(-0.02, 0.1, 24), 100)
+    e = vr.ConstraintEnforcer(limits, PERIOD, panda, vr.Workspace(LOWER, UPPER), collision, chain_joints=arm)
+    e.reset(np.insert(READY, position, 0.01))
+    out = e.run(np.insert(targets, position, opening, axis=1))["position"]
+    assert out[:, arm].tobytes() == make(panda, collision).run(targets)["position"].tobytes()
+    alone = vr.ConstraintEnforcer(vr.JointLimits(*([getattr(limits, k)[position]] for k in FIELDS)), PERIOD)
+    alone.reset([0.01])
+    assert out[:, [position]].tobytes() == alone.run(opening[:, None])["position"].tobytes()
 
 
-@pytest.mark.parametrize(("name", "tip", "pose"), ROBOTS)
-def test_capsules_fitted_to_a_robots_meshes_hold_them(urdf, name, tip, pose):
-    robots = urdf.parents[2]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        chain = vr.Kinematics.from_urdf(str(robots / name), tip)
-    capsules = iter(vr.CollisionModel.capsules_of(chain))
-    meshes = 0
-    for link in ElementTree.parse(robots / name).getroot().iter("link"):
-        if link.get("name") not in chain.link_names:
-            continue
-        for shape in link.iter("collision"):
-            capsule = next(capsules)
-            assert capsule.link == link.get("name")
-            mesh = shape.find("geometry/mesh")
-            if mesh is None:
-                continue
-            file = robots / mesh.get("filename").removeprefix("package://example-robot-data/robots/")
-            scale = np.array((mesh.get("scale") or "1 1 1").split(), float)
-            origin = shape.find("origin")
-            at = {} if origin is None else origin.attrib
-            turn = rotation_of(np.array(at.get("rpy", "0 0 0").split(), float))
-            shift = np.array(at.get("xyz", "0 0 0").split(), float)
-            corners = stl_corners(file) * scale @ turn.T + shift
-            axis = capsule.end - capsule.start
-            along = np.clip((corners - capsule.start) @ axis / max(axis @ axis, 1e-300), 0, 1)
-            away = np.linalg.norm(corners - capsule.start - along[:, None] * axis, axis=1)
-            assert away.max() <= capsule.radius + 1e-9
-            length, r = np.linalg.norm(axis), capsule.radius
-            middle = (corners.max(axis=0) + corners.min(axis=0)) / 2
-            sphere = np.linalg.norm(corners - middle, axis=1).max()
-            assert r**2 * (3 / 4 * length + r) <= sphere**3  # and not by being huge
-            meshes += 1
-    assert meshes >= 7
-    model = vr.CollisionModel(chain)
-    ignored = vr.CollisionModel(chain, ignore=model.overlaps(pose))
-    assert ignored.overlaps(pose) == []
-    assert ignored.distance(pose) > 0
-    assert ignored.num_pairs > 0.7 * model.num_pairs
-
-
-def rotation_of(rpy: np.ndarray) -> np.ndarray:
-    (cr, cp, cy), (sr, sp, sy) = np.cos(rpy), np.sin(rpy)
-    x = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
-    y = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
-    return np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]]) @ y @ x
-
-
-def test_wrong_set_ups(panda, collision, urdf, tmp_path):
-    with pytest.raises(vr.ConfigError, match="kinematics = None"):
-        vr.ConstraintEnforcer(LIMITS, PERIOD, workspace=vr.Workspace(LOWER, UPPER))
-    one = vr.JointLimits([-1], [1], [1], [1], [1])
-    with pytest.raises(vr.ConfigError, match="kinematics = 7 joints"):
-        vr.ConstraintEnforcer(one, PERIOD, panda, vr.Workspace(LOWER, UPPER))
-    with pytest.raises(vr.ConfigError, match=r"upper\[1\]"):
-        vr.Workspace([0, 0, 0], [1, 0, 1])
-    with pytest.raises(vr.ConfigError, match="no wall"):
-        vr.Workspace()
-    with pytest.raises(vr.ConfigError, match="no_link"):
-        vr.ConstraintEnforcer(LIMITS, PERIOD, panda, vr.Workspace(LOWER, UPPER, link="no_link"))
-    with pytest.raises(vr.ConfigError, match=r"capsules\[0\].radius = -1"):
-        vr.CollisionModel(panda, [("panda_hand", [0, 0, 0], -1.0)])
-    with pytest.raises(vr.ConfigError, match=r"capsules\[0\].link = nobody"):
-        vr.CollisionModel(panda, [("nobody", [0, 0, 0], 1.0)])
-    with pytest.raises(vr.ConfigError, match=r"world\[0\] = int"):
-        vr.CollisionModel(panda, CAPSULES, world=[3])
-    with pytest.raises(vr.ConfigError, match=r"ignore\[0\] = nobody"):
-        vr.CollisionModel(panda, CAPSULES, ignore=[("nobody", "panda_hand")])
-    alone = tmp_path / "panda.urdf"
-    alone.write_text(urdf.read_text())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        chain = vr.Kinematics.from_urdf(str(alone), "panda_hand_tcp")
-    with pytest.raises(
-        vr.ConfigError, match=r"panda_link0: has the mesh .* not found from .*give the capsules"
+def test_joints_of_the_chain_are_named_or_refused(panda, collision):
+    limits, arm = with_gripper(7)
+    with pytest.raises(vr.ConfigError, match=r"kinematics = 7 joints: .*8; or say in chain_joints"):
+        vr.ConstraintEnforcer(limits, PERIOD, collision=collision)
+    for joints, message in (
+        (arm[:6], "chain_joints = 6 joints"),
+        ([0, 1, 2, 3, 4, 5, 8], r"chain_joints\[6\] = 8: must be in 0..7"),
+        ([0, 1, 2, 3, 4, 5, 0], r"chain_joints\[6\] = 0: occurs twice"),
+        ([0, 1, 2, 3, 4, 5, 6.5], r"chain_joints\[6\] = float"),
+        ([], "chain_joints = empty"),
+        (3, "chain_joints = int"),
     ):
-        vr.CollisionModel(chain)
-    with pytest.raises(vr.ConfigError, match="q"):
-        collision.distance(np.zeros(6))
+        with pytest.raises(vr.ConfigError, match=message):
+            vr.ConstraintEnforcer(limits, PERIOD, collision=collision, chain_joints=joints)
 
 
-def test_a_link_called_world_makes_that_name_ambiguous(urdf):
-    robots = urdf.parents[2]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        ur5 = vr.Kinematics.from_urdf(str(robots / "ur_description/urdf/ur5_robot.urdf"), "tool0")
-    assert "world" in ur5.link_names
-    with pytest.raises(vr.ConfigError, match=r"ignore\[0\] = world: is ambiguous"):
-        vr.CollisionModel(ur5, ignore=[("world", "wrist_3_link")])
+def test_a_loop_of_arm_and_gripper_keeps_its_walls(panda, collision):
+    limits, arm = with_gripper(7)
+    start = np.append(READY, 0.01)
+    goal = np.append(np.add(READY, [0.9, 0.9, 0, 0.6, 0, 0, 0]), 0.07)
+    walls = vr.Workspace(LOWER, UPPER)
+    config = vr.ControlConfig(
+        kinematics=panda, workspace=walls, collision=collision, chain_joints=tuple(arm), lock_memory=False
+    )
+    robot = vr.robots.SimulatedRobot(limits, start)
+    report = vr.ControlLoop(robot, lambda observation: np.tile(goal, (16, 1)), config).run(1.5)
+    position = report.trace["command_position"]
+    tool = np.array([panda.forward(q[:7])[:3, 3] for q in position[::20]])
+    assert np.all(tool > LOWER)
+    assert np.all(tool < UPPER)
+    blocked = np.add(report.limited_ticks["workspace"], report.limited_ticks["collision"])
+    assert max(blocked[:7]) > 100
+    assert blocked[7] == 0
+    assert position[-1, 7] == pytest.approx(0.07, abs=1e-4)
+
+
+def test_a_tilted_tool_stays_in_its_cone(panda, urdf):
+    oracle = Oracle(urdf)
+    rng = np.random.default_rng(13)
+    cone = vr.OrientationCone(0.3)  # the tool's z, at most so far from straight down
+    largest = 0.0
+    for name, targets in streams(700, rng):
+        e = vr.ConstraintEnforcer(LIMITS, PERIOD, panda, vr.Workspace(cone=cone))
+        e.reset(READY)
+        out = e.run(targets, substeps=10)["position"]
+        judge = vr.ViolationCounter(LIMITS, PERIOD)
+        judge.reset(READY)
+        assert judge.add(out[9::10]) == 0, name
+        tilt = max(oracle.tilt(q) for q in out)
+        assert tilt < 0.3, name
+        largest = max(largest, tilt)
+    assert largest > 0.29  # the attack does press on it
+    with pytest.raises(vr.ConfigError, match=r"tip is tilted by 0\.5 rad, its workspace allows 0\.3"):
+        e.reset(np.add(READY, [0, 0, 0, 0, 0, 0.5, 0]))
+    with pytest.raises(vr.ConfigError, match=r"cone.max_angle = 0: must be in \[0.05, 3.1\] rad"):
+        vr.Workspace(cone=vr.OrientationCone(0.0))
+    with pytest.raises(vr.ConfigError, match=r"cone.axis = zero"):
+        vr.Workspace(cone=vr.OrientationCone(1.0, axis=[0, 0, 0]))

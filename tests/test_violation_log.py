@@ -57,6 +57,24 @@ def test_a_full_disk_is_counted() -> None:
     assert log.written + log.dropped == 8
 
 
+def test_what_came_before_the_log_is_not_dropped_by_it(tmp_path: Path) -> None:
+    e = enforcer()
+    rng = np.random.default_rng(1)
+    for _ in range(2):  # more than the enforcer keeps, and by an earlier start
+        e.run(rng.choice([0.5, -3.0, np.nan], (2000, 2)))
+        e.reset([0.0, 0.0])
+    with vr.ViolationLog(tmp_path / "late.jsonl") as log:
+        e.apply([5.0, 5.0])
+        log.take(e)
+        assert log.dropped == 0
+        e.run(rng.choice([0.5, -3.0, np.nan], (2000, 2)))
+        log.take(e)
+    lines = (tmp_path / "late.jsonl").read_text().splitlines()
+    assert {json.loads(line)["time_s"] for line in lines[:8]} == {0.001}
+    assert log.dropped > 0  # while it was there
+    assert log.written == len(lines) == 8 + 256
+
+
 SLEDGE = """<robot name="r"><link name="base"/><link name="a"/><link name="tool"/>
 <joint name="x" type="prismatic"><parent link="base"/><child link="a"/><axis xyz="1 0 0"/>
   <limit lower="-1" upper="1" velocity="2"/></joint>

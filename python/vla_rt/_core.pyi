@@ -61,6 +61,7 @@ __all__: list[str] = [
     "Network",
     "Normalizer",
     "OpenVLATokenizer",
+    "OrientationCone",
     "Policy",
     "PolicySource",
     "PolicySpec",
@@ -1466,9 +1467,40 @@ class Box:
         (3,) float64 [m], a copy.
         """
 
+class OrientationCone:
+    """
+    How far an axis of a link may be tilted away from a direction.
+
+    Args:
+        max_angle: [rad] between the two, 0.05 to 3.1.
+        axis: (3,) in the link's frame, need not be unit; None: its z.
+        direction: (3,) in the base frame, need not be unit; None: down, -z.
+    """
+    def __init__(
+        self,
+        max_angle: typing.SupportsFloat | typing.SupportsIndex,
+        axis: typing.Any = None,
+        direction: typing.Any = None,
+    ) -> None: ...
+    @property
+    def axis(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (3,) float64, a copy.
+        """
+    @property
+    def direction(self) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        (3,) float64, a copy.
+        """
+    @property
+    def max_angle(self) -> float:
+        """
+        [rad].
+        """
+
 class Workspace:
     """
-    Where one point of the robot may be: in a box and in half-spaces of the base frame.
+    Where one point of the robot may be, in a box and in half-spaces of the base frame, and how its link may be tilted.
 
     Args:
         lower: (3,) [m], -inf where open; None: open.
@@ -1476,9 +1508,10 @@ class Workspace:
         link: name of the link that carries the point; None: the kinematics' tip.
         half_spaces: HalfSpace or (normal, offset) each: normal . x <= offset must hold.
         offset: (3,) the point in the link's frame [m]; None: its origin.
+        cone: OrientationCone of an axis of the link; None: any orientation.
 
     Raises:
-        ConfigError: NaN, lower not below upper, a zero normal, or no wall at all.
+        ConfigError: NaN, lower not below upper, a zero normal, a bad cone, or no wall at all.
     """
     def __init__(
         self,
@@ -1487,6 +1520,7 @@ class Workspace:
         link: typing.Any = None,
         half_spaces: typing.Any = (),
         offset: typing.Any = None,
+        cone: OrientationCone | None = None,
     ) -> None: ...
     @property
     def link(self) -> typing.Any:
@@ -1759,6 +1793,8 @@ class ConstraintEnforcer:
         path_preserving: slow all joints by one common time scale while any is saturated, so that a move from rest
             is a straight line in joint space; clipping joint by joint is the last resort.
         smoothing_s: time constant of target smoothing for noisy targets, 0 (off) to 0.05 s. Costs lag on steps.
+        chain_joints: which of the N joints those of the kinematics are, in its order; None: all of them. The
+            others, such as a gripper's, are filtered alone.
 
     Raises:
         ConfigError: a bad limit, period or option; kinematics missing or of another number of joints.
@@ -1773,6 +1809,7 @@ class ConstraintEnforcer:
         path_preserving: bool = False,
         *,
         smoothing_s: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        chain_joints: typing.Any = None,
     ) -> None: ...
     def apply(
         self, target: numpy.typing.ArrayLike, feedforward_velocity: numpy.typing.ArrayLike | None = None
@@ -2920,7 +2957,11 @@ class ControlConfig:
         rotation_dims: typing.Any = (),
     ) -> None: ...
     def surround(
-        self, kinematics: Kinematics | None, workspace: typing.Any, collision: CollisionModel | None
+        self,
+        kinematics: Kinematics | None,
+        workspace: typing.Any,
+        collision: CollisionModel | None,
+        chain_joints: typing.Any,
     ) -> None:
         """
         What the commands keep clear of, as `ConstraintEnforcer`.

@@ -87,6 +87,8 @@ class ControlConfig:
             no part of it).
         workspace: `Workspace` or a list of them that points of the robot must stay in; None is anywhere.
         collision: `CollisionModel` of what must not touch; None is not checked.
+        chain_joints: Which of the robot's joints those of `kinematics` are, where workspace or collision are
+            checked; None is all of them, less the `gripper`'s for actions of the tool.
         violation_log: File for every wish that was not granted, see `ViolationLog`; None is none.
 
     Raises:
@@ -135,6 +137,7 @@ class ControlConfig:
     kinematics: Kinematics | None = None
     workspace: Workspace | Sequence[Workspace] | None = None
     collision: CollisionModel | None = None
+    chain_joints: tuple[int, ...] | None = None
     violation_log: str | Path | None = None
 
     def __post_init__(self) -> None:
@@ -208,7 +211,7 @@ class ControlConfig:
         )
         has_walls = self.workspace is not None or self.collision is not None
         kinematics = self.kinematics if has_walls else None
-        core.surround(kinematics, self.workspace, self.collision)
+        core.surround(kinematics, self.workspace, self.collision, self.chain_joints)
         if self.violation_log is not None:
             core.violation_log = str(self.violation_log)
         return core

@@ -33,7 +33,7 @@ _OBJECTS = {
     "collision": CollisionModel,
     "gripper": GripperJoint,
 }
-SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims", "rotation_dims", "posture")
+SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims", "rotation_dims", "posture", "chain_joints")
 #: Fields whose None switches a check off, with their largest value.
 MOST = {"watchdog_s": 1e6, "max_following_error": 1e6, "plan_timeout_s": 1e6, "inference_rate_hz": 1e4}
 #: Fields whose None means that the robot or the policy says it, or that a check is off.
@@ -55,6 +55,7 @@ _OPTIONAL = (
     "action_space",
     "gripper",
     "posture",
+    "chain_joints",
 )
 
 

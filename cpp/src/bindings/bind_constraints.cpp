@@ -120,9 +120,9 @@ py::dict ticks_limited(const ConstraintEnforcer& enforcer) {
 
 ConstraintEnforcer make_enforcer(const JointLimits& limits, double period_s, const Kinematics* kinematics,
                                  const py::object& workspace, const CollisionModel* collision,
-                                 bool path_preserving, double smoothing_s) {
+                                 bool path_preserving, double smoothing_s, const py::object& chain_joints) {
   const EnforcerOptions options{.path_preserving = path_preserving, .smoothing_s = smoothing_s};
-  const Surroundings surroundings = surroundings_from(workspace, collision);
+  const Surroundings surroundings = surroundings_from(workspace, collision, chain_joints);
   if (kinematics == nullptr && collision != nullptr) kinematics = &collision->kinematics();
   if (kinematics == nullptr) {
     if (!surroundings.workspaces.empty())
@@ -153,13 +153,16 @@ void bind_enforcer(py::module_& m) {
       "from rest\n"
       "        is a straight line in joint space; clipping joint by joint is the last resort.\n"
       "    smoothing_s: time constant of target smoothing for noisy targets, 0 (off) to 0.05 s. Costs lag on "
-      "steps.\n\n"
+      "steps.\n"
+      "    chain_joints: which of the N joints those of the kinematics are, in its order; None: all of them. "
+      "The\n"
+      "        others, such as a gripper's, are filtered alone.\n\n"
       "Raises:\n"
       "    ConfigError: a bad limit, period or option; kinematics missing or of another number of joints.\n")
       .def(py::init(&make_enforcer), py::arg("limits"), py::arg("period_s"),
            py::arg("kinematics") = py::none(), py::arg("workspace") = py::none(),
            py::arg("collision") = py::none(), py::arg("path_preserving") = false, py::kw_only(),
-           py::arg("smoothing_s") = 0.0)
+           py::arg("smoothing_s") = 0.0, py::arg("chain_joints") = py::none())
       .def_property_readonly("num_joints", &ConstraintEnforcer::num_joints, "N.")
       .def_property_readonly("period_s", &ConstraintEnforcer::period_s, "Control period [s].")
       .def_property_readonly(

@@ -166,12 +166,13 @@ void bind_config(py::module_& m) {
       .def(
           "surround",
           [](ControlConfig& c, const std::optional<Kinematics>& kinematics, const py::object& workspace,
-             const std::optional<CollisionModel>& collision) {
-            c.controller.surroundings = surroundings_from(workspace, collision ? &*collision : nullptr);
+             const std::optional<CollisionModel>& collision, const py::object& chain_joints) {
+            c.controller.surroundings =
+                surroundings_from(workspace, collision ? &*collision : nullptr, chain_joints);
             c.controller.kinematics = kinematics;
             if (!kinematics && collision) c.controller.kinematics = collision->kinematics();
           },
-          py::arg("kinematics"), py::arg("workspace"), py::arg("collision"),
+          py::arg("kinematics"), py::arg("workspace"), py::arg("collision"), py::arg("chain_joints"),
           "What the commands keep clear of, as `ConstraintEnforcer`.")
       .def_readwrite("violation_log", &ControlConfig::violation_log, "File, empty: none; see `ViolationLog`.")
       .def_property_readonly(

@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <optional>
 #include <string>
 
 #include "bindings/bindings.hpp"
@@ -14,7 +15,8 @@ namespace vla_rt::bindings {
 namespace {
 
 Workspace make_workspace(const py::object& lower, const py::object& upper, const py::object& link,
-                         const py::object& half_spaces, const py::object& offset) {
+                         const py::object& half_spaces, const py::object& offset,
+                         const std::optional<OrientationCone>& cone) {
   Workspace w;
   if (!lower.is_none()) w.lower = vector3(array_like(lower), "lower");
   if (!upper.is_none()) w.upper = vector3(array_like(upper), "upper");
@@ -32,6 +34,7 @@ Workspace make_workspace(const py::object& lower, const py::object& upper, const
       throw ConfigError(name, std::to_string(pair.size()) + " values", "must be (normal, offset)");
     w.half_spaces.push_back(half_space(array_like(pair[0]), real(pair[1], name + ".offset"), name + "."));
   }
+  w.cone = cone;
   w.validate();
   return w;
 }
@@ -100,7 +103,8 @@ void bind_shapes(py::module_& m) {
 
 }  // namespace
 
-Surroundings surroundings_from(const py::object& workspace, const CollisionModel* collision) {
+Surroundings surroundings_from(const py::object& workspace, const CollisionModel* collision,
+                               const py::object& chain_joints) {
   Surroundings surroundings;
   const auto add = [&](const py::handle& item) {
     if (!py::isinstance<Workspace>(item))
@@ -112,25 +116,60 @@ Surroundings surroundings_from(const py::object& workspace, const CollisionModel
   else if (!workspace.is_none())
     add(workspace);
   if (collision != nullptr) surroundings.collision = *collision;
+  if (!chain_joints.is_none()) {
+    long i = 0;
+    for (const py::handle joint : items_of(chain_joints, "chain_joints")) {
+      const std::string name = indexed("chain_joints", i++);
+      if (PyIndex_Check(joint.ptr()) == 0)
+        throw ConfigError(name, type_name(joint), "must be a whole number");
+      surroundings.chain_joints.push_back(joint.cast<int>());
+    }
+    if (surroundings.chain_joints.empty())
+      throw ConfigError("chain_joints", "empty", "must name joints, or be None");
+  }
   return surroundings;
 }
 
 void bind_surroundings(py::module_& m) {
   bind_shapes(m);
 
+  py::class_<OrientationCone>(m, "OrientationCone",
+                              "How far an axis of a link may be tilted away from a direction.\n\n"
+                              "Args:\n"
+                              "    max_angle: [rad] between the two, 0.05 to 3.1.\n"
+                              "    axis: (3,) in the link's frame, need not be unit; None: its z.\n"
+                              "    direction: (3,) in the base frame, need not be unit; None: down, -z.\n")
+      .def(py::init([](double max_angle, const py::object& axis, const py::object& direction) {
+             OrientationCone cone;
+             cone.max_angle = max_angle;
+             if (!axis.is_none()) cone.axis = vector3(array_like(axis), "axis");
+             if (!direction.is_none()) cone.direction = vector3(array_like(direction), "direction");
+             return cone;
+           }),
+           py::arg("max_angle"), py::arg("axis") = py::none(), py::arg("direction") = py::none())
+      .def_readonly("max_angle", &OrientationCone::max_angle, "[rad].")
+      .def_property_readonly(
+          "axis", [](const OrientationCone& c) { return array3(c.axis); }, "(3,) float64, a copy.")
+      .def_property_readonly(
+          "direction", [](const OrientationCone& c) { return array3(c.direction); }, "(3,) float64, a copy.");
+
   py::class_<Workspace>(
       m, "Workspace",
-      "Where one point of the robot may be: in a box and in half-spaces of the base frame.\n\n"
+      "Where one point of the robot may be, in a box and in half-spaces of the base frame, and how its link "
+      "may "
+      "be tilted.\n\n"
       "Args:\n"
       "    lower: (3,) [m], -inf where open; None: open.\n"
       "    upper: (3,) [m], inf where open; None: open.\n"
       "    link: name of the link that carries the point; None: the kinematics' tip.\n"
       "    half_spaces: HalfSpace or (normal, offset) each: normal . x <= offset must hold.\n"
-      "    offset: (3,) the point in the link's frame [m]; None: its origin.\n\n"
+      "    offset: (3,) the point in the link's frame [m]; None: its origin.\n"
+      "    cone: OrientationCone of an axis of the link; None: any orientation.\n\n"
       "Raises:\n"
-      "    ConfigError: NaN, lower not below upper, a zero normal, or no wall at all.\n")
+      "    ConfigError: NaN, lower not below upper, a zero normal, a bad cone, or no wall at all.\n")
       .def(py::init(&make_workspace), py::arg("lower") = py::none(), py::arg("upper") = py::none(),
-           py::arg("link") = py::none(), py::arg("half_spaces") = py::tuple(), py::arg("offset") = py::none())
+           py::arg("link") = py::none(), py::arg("half_spaces") = py::tuple(), py::arg("offset") = py::none(),
+           py::arg("cone") = py::none())
       .def_property_readonly(
           "lower", [](const Workspace& w) { return array3(w.lower); }, "(3,) float64 [m], a copy.")
       .def_property_readonly(

@@ -5,7 +5,9 @@
 
 namespace vla_rt::bindings {
 
-/// From a Workspace, a list of them or None, and a CollisionModel or null. Throws ConfigError.
-Surroundings surroundings_from(const pybind11::object& workspace, const CollisionModel* collision);
+/// From a Workspace, a list of them or None, a CollisionModel or null, and a list of joints or None. Throws
+/// ConfigError.
+Surroundings surroundings_from(const pybind11::object& workspace, const CollisionModel* collision,
+                               const pybind11::object& chain_joints);
 
 }  // namespace vla_rt::bindings

@@ -8,6 +8,7 @@
 #include "constraints/certified_stop.hpp"
 #include "constraints/joint_bounds.hpp"
 #include "constraints/motion_state.hpp"
+#include "constraints/target_tracker.hpp"
 #include "vla_rt/core/capacity.hpp"
 
 namespace vla_rt::constraints {
@@ -21,10 +22,6 @@ namespace vla_rt::constraints {
 /// line.
 class CommonTimeScale {
  public:
-  struct Rates {
-    double V = 0, A = 0, J = 0;
-  };
-
   void update(std::span<const MotionState> errors, std::span<const JointBounds> bounds) noexcept {
     constexpr double kMost = std::numeric_limits<double>::max();
     per_weight_ = {kMost, kMost, kMost};
@@ -38,19 +35,20 @@ class CommonTimeScale {
 
   /// Rates of joint i; its own full ones when it moves away from its target or can no longer stop before it
   /// at the common rates, which a motion from rest never does.
-  [[nodiscard]] Rates rates(std::size_t i, const MotionState& error, const JointBounds& b) const noexcept {
-    const Rates shared{.V = std::min(b.V, weight_[i] * per_weight_.V),
-                       .A = std::min(b.A, weight_[i] * per_weight_.A),
-                       .J = std::min(b.J, weight_[i] * per_weight_.J)};
+  [[nodiscard]] TrackingRates rates(std::size_t i, const MotionState& error,
+                                    const JointBounds& b) const noexcept {
+    const TrackingRates shared{.V = std::min(b.V, weight_[i] * per_weight_.V),
+                               .A = std::min(b.A, weight_[i] * per_weight_.A),
+                               .J = std::min(b.J, weight_[i] * per_weight_.J)};
     const double left = error.q + stop_displacement(error.v, error.a, shared.A, shared.J);
     const bool late = left * error.q <= 0 && std::fabs(left) > 0.1 * std::fabs(error.q);
     const bool away = error.v * error.q > 0;
-    return late || away ? Rates{.V = b.V, .A = b.A, .J = b.J} : shared;
+    return late || away ? TrackingRates{.V = b.V, .A = b.A, .J = b.J} : shared;
   }
 
  private:
   JointArray weight_{};
-  Rates per_weight_;
+  TrackingRates per_weight_;
 };
 
 }  // namespace vla_rt::constraints

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "constraints/joint_bounds.hpp"
 #include "constraints/joint_filter.hpp"
@@ -165,9 +166,7 @@ ConstraintEnforcer::ConstraintEnforcer(const JointLimits& limits, double period_
                                        const EnforcerOptions& options, const Kinematics& kinematics,
                                        const Surroundings& surroundings)
     : ConstraintEnforcer(limits, period_s, options) {
-  if (kinematics.num_joints() != limits.num_joints)
-    throw ConfigError("kinematics", std::to_string(kinematics.num_joints()) + " joints",
-                      "must have as many as limits: " + std::to_string(limits.num_joints));
+  std::vector<std::size_t> joints = chain_joints(kinematics, surroundings.chain_joints, limits.num_joints);
   const CollisionShapes* shapes = nullptr;
   if (surroundings.collision) {
     if (!same_chain(kinematics, surroundings.collision->kinematics()))
@@ -176,7 +175,7 @@ ConstraintEnforcer::ConstraintEnforcer(const JointLimits& limits, double period_
   }
   if (shapes == nullptr && surroundings.workspaces.empty() && !surroundings.check) return;
   impl_->surroundings = std::make_unique<SurroundingsGuard>(
-      GapModel(kinematics, surroundings.workspaces, shapes), surroundings.check, period_s);
+      GapModel(kinematics, surroundings.workspaces, shapes), surroundings.check, std::move(joints), period_s);
   impl_->surroundings->widen_range(impl_->in_force.bounds());
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "constraints/loose_sweep.hpp"
 #include "vla_rt/core/errors.hpp"
 
 namespace vla_rt::constraints {
@@ -77,19 +78,13 @@ void GapModel::add_workspace(const Kinematics& kinematics, const Workspace& work
       workspace.link.empty() ? kinematics.tip() : kinematics.link(kinematics.link_index(workspace.link));
   const std::string name = workspace.link.empty() ? "tip" : workspace.link;
   if (frame.joint < 0) throw ConfigError("workspace link", name, "never moves");
+  if (frame.loose >= 0)
+    throw ConfigError("workspace link", name,
+                      "moves by joint " +
+                          kinematics.loose_joints()[static_cast<std::size_t>(frame.loose)].name +
+                          ", which is not on the chain");
   const int body = add_body(frame, {workspace.offset, workspace.offset}, 0, name);
-  const auto add = [&](const Plane& plane) {
-    gaps_.push_back({.shape = Gap::Shape::Plane,
-                     .is_workspace = true,
-                     .from = -1,
-                     .to = frame.joint,
-                     .body = body,
-                     .index = static_cast<int>(planes_.size()),
-                     .radius = 0,
-                     .first_name = name_index(name),
-                     .second_name = name_index("workspace")});
-    planes_.push_back(plane);
-  };
+  const auto add = [&](const Plane& plane) { add_wall(body, plane); };
   for (std::size_t k = 0; k < 3; ++k) {
     Vector3 axis{};
     axis[k] = 1;
@@ -98,12 +93,42 @@ void GapModel::add_workspace(const Kinematics& kinematics, const Workspace& work
     if (std::isfinite(workspace.upper[k])) add({axis, -workspace.upper[k]});
   }
   for (const HalfSpace& h : workspace.half_spaces) add(plane_of(h, false));
+  if (workspace.cone) add_cone(frame, name, *workspace.cone);
+}
+
+void GapModel::add_wall(int body, const Plane& plane) {
+  const Body& b = bodies_[static_cast<std::size_t>(body)];
+  gaps_.push_back({.shape = Gap::Shape::Plane,
+                   .is_workspace = true,
+                   .is_direction = b.is_direction,
+                   .from = -1,
+                   .to = b.joint,
+                   .body = body,
+                   .index = static_cast<int>(planes_.size()),
+                   .radius = 0,
+                   .first_name = b.name,
+                   .second_name = name_index("workspace")});
+  planes_.push_back(plane);
+}
+
+void GapModel::add_cone(const AttachedFrame& frame, const std::string& name, const OrientationCone& cone) {
+  const auto unit = [](const Vector3& v) { return along({}, 1 / norm(v), v); };
+  Transform turn = frame.offset;
+  turn.translation = {};
+  const Vector3 axis = unit(cone.axis);
+  const int body = add_body({frame.joint, turn, -1}, {axis, axis}, 0, name);
+  bodies_[static_cast<std::size_t>(body)].is_direction = true;
+  add_wall(body, {.normal = unit(cone.direction), .offset = std::cos(cone.max_angle)});
 }
 
 void GapModel::add_collision(const Kinematics& kinematics, const CollisionShapes& shapes) {
   const std::size_t first = bodies_.size();
-  for (const Capsule& c : shapes.capsules)
-    add_body(kinematics.link(kinematics.link_index(c.link)), {c.start, c.end}, c.radius, c.link);
+  for (std::size_t i = 0; i < shapes.capsules.size(); ++i) {
+    const Capsule& c = shapes.capsules[i];
+    const AttachedFrame& link = kinematics.link(kinematics.link_index(c.link));
+    const HeldCapsule held = hold_loose(kinematics, link, c, indexed("capsules", static_cast<long>(i)));
+    add_body({link.joint, {}, -1}, held.axis, held.radius, c.link);
+  }
   add_self_gaps(shapes, first);
   add_world_gaps(shapes, first);
 }
@@ -122,6 +147,7 @@ void GapModel::add_self_gaps(const CollisionShapes& shapes, std::size_t first_bo
       if (std::ranges::any_of(shapes.ignore, named)) continue;
       gaps_.push_back({.shape = Gap::Shape::Segment,
                        .is_workspace = false,
+                       .is_direction = false,
                        .from = a.joint,
                        .to = b.joint,
                        .body = static_cast<int>(ordered ? k : i),
@@ -145,6 +171,7 @@ void GapModel::add_world_gaps(const CollisionShapes& shapes, std::size_t first_b
     const auto add = [&](Gap::Shape shape, std::size_t index, double radius) {
       gaps_.push_back({.shape = shape,
                        .is_workspace = false,
+                       .is_direction = false,
                        .from = -1,
                        .to = bodies_[i].joint,
                        .body = static_cast<int>(i),
@@ -189,7 +216,8 @@ void GapModel::place(std::span<const double> q, JointFrames& frames) const noexc
 GapSample GapModel::sample(const Gap& gap, const JointFrames& frames) const noexcept {
   const Body& body = bodies_[static_cast<std::size_t>(gap.body)];
   const Transform& moving = frames[static_cast<std::size_t>(gap.to)];
-  Segment s{vla_rt::apply(moving, body.segment.start), vla_rt::apply(moving, body.segment.end)};
+  Segment s{rotate(moving.rotation, body.segment.start), rotate(moving.rotation, body.segment.end)};
+  if (!gap.is_direction) s = {along(moving.translation, 1, s.start), along(moving.translation, 1, s.end)};
   if (gap.from >= 0) {
     const Transform& fixed = frames[static_cast<std::size_t>(gap.from)];
     s = {apply_back(fixed, s.start), apply_back(fixed, s.end)};
@@ -236,7 +264,10 @@ void GapModel::gradient(const Gap& gap, const GapSample& sample, const JointFram
     const std::size_t k = static_cast<std::size_t>(j);
     const Transform& f = frames[k];
     const Vector3 axis{f.rotation[2], f.rotation[5], f.rotation[8]};
-    out[k] = joints_[k].prismatic ? dot(n, axis) : dot(n, cross(axis, minus(p, f.translation)));
+    if (gap.is_direction)
+      out[k] = joints_[k].prismatic ? 0 : dot(n, cross(axis, p));
+    else
+      out[k] = joints_[k].prismatic ? dot(n, axis) : dot(n, cross(axis, minus(p, f.translation)));
   }
 }
 
@@ -246,6 +277,11 @@ void GapModel::reach(std::span<const double> most_q, std::vector<double>& out) c
     const Body& body = bodies_[b];
     for (std::size_t j = 0; j < n; ++j) out[b * n + j] = 0;
     if (body.joint < 0) continue;
+    if (body.is_direction) {
+      for (std::size_t k = 0; k <= static_cast<std::size_t>(body.joint); ++k)
+        out[b * n + k] = joints_[k].prismatic ? 0 : 1 + 1e-12;
+      continue;
+    }
     for (const Vector3& p : {body.segment.start, body.segment.end}) {
       // `far`: how far the point can be from the origin of frame j.
       double far = 0;

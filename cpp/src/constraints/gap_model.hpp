@@ -16,10 +16,14 @@ namespace vla_rt::constraints {
 
 /// One distance that must stay positive: from a moving segment (rounded by its radius) to a shape that is
 /// fixed in the frame of a joint before it, or in the world.
+///
+/// A direction counts as the end of a rod of 1 m that turns with its joint about its fixed other end; a cone
+/// is a plane to it.
 struct Gap {
   enum class Shape : std::uint8_t { Plane, Box, Segment };
   Shape shape = Shape::Plane;
   bool is_workspace = false;
+  bool is_direction = false;
   int from = -1,
       to = 0;         // joints from+1..to move the segment relative to the shape, which is in frame `from`
   int body = 0;       // the moving segment
@@ -66,7 +70,8 @@ class GapModel {
                 std::span<double> out) const noexcept;
 
   /// Upper bound of how far any point of a body can be from the axis of joint j <= its own, over all
-  /// configurations with |q_k| <= most_q[k] for sliding joints k; 1 for a sliding joint j. [m/rad or m/m]
+  /// configurations with |q_k| <= most_q[k] for sliding joints k; 1 for a sliding joint j (0 for a
+  /// direction). [m/rad or m/m]
   void reach(std::span<const double> most_q, std::vector<double>& out) const noexcept;
   [[nodiscard]] std::size_t num_bodies() const noexcept { return bodies_.size(); }
 
@@ -77,11 +82,14 @@ class GapModel {
   };
   struct Body {
     int joint = -1;
-    Segment segment;  // in the (turned) frame of the joint
+    Segment segment;  // in the (turned) frame of the joint; a direction where both ends are
     double radius = 0;
     int name = 0;
+    bool is_direction = false;
   };
   void add_workspace(const Kinematics& kinematics, const Workspace& workspace);
+  void add_cone(const AttachedFrame& frame, const std::string& name, const OrientationCone& cone);
+  void add_wall(int body, const Plane& plane);
   void add_collision(const Kinematics& kinematics, const CollisionShapes& shapes);
   int add_body(const AttachedFrame& frame, const Segment& segment, double radius, const std::string& name);
   void add_self_gaps(const CollisionShapes& shapes, std::size_t first_body);

@@ -5,6 +5,7 @@
 #include "constraints/certified_stop.hpp"
 #include "constraints/joint_bounds.hpp"
 #include "constraints/safe_set.hpp"
+#include "constraints/target_tracker.hpp"
 
 // One tick of one joint: the wished jerk if the state after it is in the safe set, else the nearest mix of
 // the wish with the certified stop that is, else the stop. Stateless but for (q, v, a).
@@ -32,20 +33,33 @@ inline void stop_step(const MotionState& x, const JointBounds& b, double h, Step
   follow_stop(out.end, b, h, out.motion);
 }
 
-/// Largest jerk from x for h seconds after which v + max(a,0)^2/2J <= V. With a1 = a + u h the condition is
-/// a1^2/2J + a1 h/2 + (v + a h/2 - V) <= 0 for a1 > 0, and v + (a + a1) h/2 <= V otherwise.
-[[nodiscard]] inline double jerk_to_velocity(double v, double a, double V, double J, double h) noexcept {
-  const double room = V - v - 0.5 * a * h;
-  const double a1 = room >= 0 ? 2 * room / (0.5 * h + std::sqrt(0.25 * h * h + 2 * room / J)) : 2 * room / h;
+/// Largest jerk from x for h seconds after which v + max(a,0)^2/2J + hold max(a,0) <= V. With a1 = a + u h
+/// and w = h/2 + hold the condition is a1^2/2J + a1 w + (v + a h/2 - V) <= 0 for a1 > 0, and
+/// v + (a + a1) h/2 <= V otherwise.
+[[nodiscard]] inline double jerk_to_velocity(double v, double a, double V, double J, double h,
+                                             double hold) noexcept {
+  const double room = V - v - 0.5 * a * h, w = 0.5 * h + hold;
+  const double a1 = room >= 0 ? 2 * room / (w + std::sqrt(w * w + 2 * room / J)) : 2 * room / h;
   return (a1 - a) / h;
 }
 
-/// Clamps a jerk so that acceleration and (future) velocity stay within the given rates.
-[[nodiscard]] inline double clamp_to_velocity(const MotionState& x, double u, double V, double J,
-                                              double h) noexcept {
-  const double most = jerk_to_velocity(x.v, x.a, V, J, h);
-  const double least = -jerk_to_velocity(-x.v, -x.a, V, J, h);
+/// Clamps a jerk so that the velocity stays within V, also while the acceleration is brought to zero: by J
+/// at once or, with hold = h/2, by one jerk per tick, which reaches V in two ticks however large J is.
+[[nodiscard]] inline double clamp_to_velocity(const MotionState& x, double u, double V, double J, double h,
+                                              double hold) noexcept {
+  const double most = jerk_to_velocity(x.v, x.a, V, J, h, hold);
+  const double least = -jerk_to_velocity(-x.v, -x.a, V, J, h, hold);
   return least <= most ? std::clamp(u, least, most) : u;
+}
+
+/// Jerks for a whole tick that keep a within A and bring v within V gently.
+[[nodiscard]] inline JerkRange gentle_jerks(const MotionState& x, const TrackingRates& rates,
+                                            double h) noexcept {
+  const auto gentle = [&](double a) {
+    const double u = std::clamp((a - x.a) / h, -rates.J, rates.J);
+    return std::clamp(clamp_to_velocity(x, u, rates.V, rates.J, h, 0.5 * h), -rates.J, rates.J);
+  };
+  return {.least = gentle(-rates.A), .most = gentle(rates.A)};
 }
 
 /// A sampled acceleration that left the limit by the rounding of a + u h alone is put back on it.
@@ -66,24 +80,36 @@ inline void settle(MotionState& y, const JointBounds& b) noexcept {
   return range;
 }
 
-/// Mixes (1 - lambda) wish + lambda stop(t), piece by piece, from x for the tick that `stop` describes. A
-/// wish of several pieces has the stop's. Returns whether the state after it, in `end`, and all on the way
-/// are in the safe set.
-inline bool mix_with_stop(const MotionState& x, const TickMotion& wish, const TickMotion& stop, double lambda,
-                          const JointBounds& b, const Extent& range, MotionState& end,
-                          TickMotion& motion) noexcept {
+/// Whether the tick from x keeps to the safe set, on the way and at its `end`.
+[[nodiscard]] inline bool keeps_safe(const MotionState& x, const TickMotion& tick, const JointBounds& b,
+                                     const Extent& range, MotionState& end) noexcept {
   end = x;
-  motion.count = 0;
-  for (int k = 0; k < stop.count; ++k) {
-    const JerkPiece& piece = stop.pieces[static_cast<std::size_t>(k)];
-    const double wished = wish.pieces[wish.count == 1 ? 0 : static_cast<std::size_t>(k)].jerk;
-    const double mixed = wished + (piece.jerk - wished) * lambda;
-    if (broken_between(end, mixed, piece.duration, b.inner_V, range) != 0) return false;
-    motion.append(mixed, piece.duration);
-    end = advanced(end, mixed, piece.duration);
+  for (int k = 0; k < tick.count; ++k) {
+    const JerkPiece& piece = tick.pieces[static_cast<std::size_t>(k)];
+    if (broken_between(end, piece.jerk, piece.duration, b.inner_V, range) != 0) return false;
+    end = advanced(end, piece.jerk, piece.duration);
   }
   settle(end, b);
   return outside_safe_set(end, b, b.inner_V, range) == 0;
+}
+
+/// (1 - lambda) wish + lambda stop, piece by piece. A wish of several pieces has the stop's durations.
+inline void mix(const TickMotion& wish, const TickMotion& stop, double lambda, TickMotion& out) noexcept {
+  out.count = 0;
+  for (int k = 0; k < stop.count; ++k) {
+    const JerkPiece& piece = stop.pieces[static_cast<std::size_t>(k)];
+    const double wished = wish.pieces[wish.count == 1 ? 0 : static_cast<std::size_t>(k)].jerk;
+    out.append(wished + (piece.jerk - wished) * lambda, piece.duration);
+  }
+}
+
+/// Whether `mix` can mix them.
+[[nodiscard]] inline bool can_mix(const TickMotion& wish, const TickMotion& stop) noexcept {
+  if (wish.count == 1) return true;
+  if (wish.count != stop.count) return false;
+  for (std::size_t k = 0; k < static_cast<std::size_t>(wish.count); ++k)
+    if (wish.pieces[k].duration != stop.pieces[k].duration) return false;
+  return true;
 }
 
 /// Moves x by one tick of h seconds as near to jerk `wish` as the safe set allows; returns the `Cause` bits
@@ -119,7 +145,7 @@ inline unsigned filter_tick(MotionState& x, double wish, const JointBounds& b, d
   unsigned refusal = refused(u, y);
   if (refusal == kVelocity) {
     causes |= kVelocity;
-    u = std::clamp(clamp_to_velocity(x, u, b.inner_V * (1 - 1e-12), b.J, h), -b.J, b.J);
+    u = std::clamp(clamp_to_velocity(x, u, b.inner_V * (1 - 1e-12), b.J, h, 0), -b.J, b.J);
     refusal = refused(u, y);
   }
   motion.set(u, h);
@@ -137,7 +163,8 @@ inline unsigned filter_tick(MotionState& x, double wish, const JointBounds& b, d
     const double lambda = 0.5 * (best_lambda + refused_lambda);
     MotionState z;
     TickMotion mixed;
-    if (mix_with_stop(x, asked, stop, lambda, b, range, z, mixed)) {
+    mix(asked, stop, lambda, mixed);
+    if (keeps_safe(x, mixed, b, range, z)) {
       best = z;
       best_lambda = lambda;
       motion = mixed;
@@ -150,6 +177,19 @@ inline unsigned filter_tick(MotionState& x, double wish, const JointBounds& b, d
   else
     accept(best);
   return causes;
+}
+
+/// The same for a tick that may switch its jerk: taken as it is where the safe set allows, else its mean.
+inline unsigned filter_tick(MotionState& x, const TickMotion& wish, const JointBounds& b, double h,
+                            TickMotion& motion) noexcept {
+  if (wish.count == 1) return filter_tick(x, wish.pieces[0].jerk, b, h, motion);
+  MotionState end;
+  if (!keeps_safe(x, wish, b, accepted_range(x, b), end))
+    return filter_tick(x, (wish.at(x, h).a - x.a) / h, b, h, motion);
+  motion = wish;
+  x = end;
+  x.q = std::clamp(x.q, b.min_q, b.max_q);
+  return 0;
 }
 
 }  // namespace vla_rt::constraints

@@ -70,23 +70,22 @@ unsigned JointFollower::step(std::size_t i, const MotionState& x, const JointBou
     out.end = {.q = goal.q, .v = 0, .a = 0};
     return 0;
   }
-  TrackingRates rates{.A = b.A, .J = b.J};
-  CommonTimeScale::Rates shared;
-  if (path_preserving_) {
-    shared = common_.rates(i, errors_[i], b);
-    rates = {.A = shared.A, .J = shared.J};
-  }
-  const TrackingWish wish = tracker_.wish(errors_[i], goal, rates);
-  double u = wish.jerk;
-  if (path_preserving_ && wish.saturated) {
-    const double V = std::min(b.V, shared.V + std::fabs(goal.v));
-    const double A = std::min(b.A, shared.A + std::fabs(goal.a));
-    u = std::clamp(u, std::min((-A - x.a) / h_, shared.J), std::max((A - x.a) / h_, -shared.J));
-    u = std::clamp(clamp_to_velocity(x, u, V, shared.J, h_), -shared.J, shared.J);
-  }
+  TrackingRates rates{.V = b.V, .A = b.A, .J = b.J};
+  if (path_preserving_) rates = common_.rates(i, errors_[i], b);
+  // The rates are those of the way to the target, which may move itself.
+  const auto jerks = [&] {
+    constexpr double kBelow = 1 - 1e-12;  // so that reaching V is not rounded over it
+    return gentle_jerks(x,
+                        {.V = std::min(b.inner_V * kBelow, rates.V + std::fabs(goal.v)),
+                         .A = std::min(b.A, rates.A + std::fabs(goal.a)),
+                         .J = rates.J},
+                        h_);
+  };
+  TrackingWish wish;
+  tracker_.wish(errors_[i], goal, rates, jerks, wish);
   const unsigned asked = wish.saturated ? asked_too_much(x, goal.q, b) : 0;
   out.end = x;
-  return asked | filter_tick(out.end, u, b, h_, out.motion);
+  return asked | filter_tick(out.end, wish.motion, b, h_, out.motion);
 }
 
 }  // namespace vla_rt::constraints

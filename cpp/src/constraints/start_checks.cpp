@@ -1,5 +1,6 @@
 #include "constraints/start_checks.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -43,6 +44,14 @@ void throw_refused_surroundings(const SweptCheck& check, std::span<const double>
                           : "the shortest stop ends in or passes through a collision");
   const std::string& first = check.model().name(gap->first_name);
   const std::string& second = check.model().name(gap->second_name);
+  if (gap->is_direction) {
+    const auto angle = [](double cosine) {
+      return std::round(1e6 * std::acos(std::clamp(cosine, -1.0, 1.0))) / 1e6;
+    };
+    const double least = check.model().support(*gap, {}), most = angle(least), tilt = angle(least + d);
+    throw ConfigError("position", where,
+                      first + " is tilted by " + number(tilt) + " rad, its workspace allows " + number(most));
+  }
   const std::string what = gap->is_workspace ? first + " is " + number(-d) + " m outside its workspace"
                                              : first + " is " + number(-d) + " m inside " + second +
                                                    " (ignore the pair if it may be)";
@@ -68,6 +77,32 @@ bool same_chain(const Kinematics& a, const Kinematics& b) {
       return false;
   }
   return true;
+}
+
+std::vector<std::size_t> chain_joints(const Kinematics& chain, std::span<const int> given, int n) {
+  const std::string has = std::to_string(chain.num_joints()) + " joints";
+  std::vector<std::size_t> joints;
+  if (given.empty()) {
+    if (chain.num_joints() != n)
+      throw ConfigError("kinematics", has,
+                        "must have as many as limits: " + std::to_string(n) +
+                            "; or say in chain_joints which of these they are");
+    for (int i = 0; i < n; ++i) joints.push_back(static_cast<std::size_t>(i));
+    return joints;
+  }
+  if (given.size() != static_cast<std::size_t>(chain.num_joints()))
+    throw ConfigError("chain_joints", std::to_string(given.size()) + " joints",
+                      "must name one joint of the limits for each of the chain's " + has);
+  for (std::size_t k = 0; k < given.size(); ++k) {
+    const std::string name = indexed("chain_joints", static_cast<long>(k));
+    if (given[k] < 0 || given[k] >= n)
+      throw ConfigError(name, std::to_string(given[k]), "must be in 0.." + std::to_string(n - 1));
+    const auto joint = static_cast<std::size_t>(given[k]);
+    if (std::ranges::find(joints, joint) != joints.end())
+      throw ConfigError(name, std::to_string(given[k]), "occurs twice");
+    joints.push_back(joint);
+  }
+  return joints;
 }
 
 }  // namespace vla_rt::constraints

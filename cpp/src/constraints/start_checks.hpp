@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "constraints/joint_bounds.hpp"
 #include "constraints/motion_state.hpp"
@@ -26,5 +27,10 @@ void check_values(const char* name, std::span<const double> values, std::size_t 
 
 /// Whether both have the same movable joints, frame by frame.
 [[nodiscard]] bool same_chain(const Kinematics& a, const Kinematics& b);
+
+/// Which of n joints those of the chain are: `given`, or all of them where that is empty. Throws ConfigError
+/// where that does not fit.
+[[nodiscard]] std::vector<std::size_t> chain_joints(const Kinematics& chain, std::span<const int> given,
+                                                    int n);
 
 }  // namespace vla_rt::constraints

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "constraints/joint_bounds.hpp"
 #include "constraints/joint_sweep.hpp"
@@ -15,18 +17,21 @@
 
 namespace vla_rt::constraints {
 
-/// Keeps the next tick of all joints, and the whole stop after it, inside the workspace and out of collision.
+/// Keeps the next tick of the chain's joints, and the whole stop after it, inside the workspace and out of
+/// collision. What it is given and changes is of all joints; those that are not the chain's stay as they are.
 ///
 /// Per tick: `begin_tick`, `slide_goals`, then `agree` on what every joint wants alone, then `stand_at` where
 /// that led. The stop in hand is always one that was verified: its next piece needs no check. Real-time: what
 /// is noexcept is wait-free and allocates nothing.
 class SurroundingsGuard {
  public:
-  SurroundingsGuard(const GapModel& model, std::shared_ptr<const StateCheck> check, double h)
-      : check_(model, std::move(check)), h_(h), n_(static_cast<std::size_t>(model.num_joints())) {}
+  /// `joints`: which of all joints those of the model are.
+  SurroundingsGuard(const GapModel& model, std::shared_ptr<const StateCheck> check,
+                    std::vector<std::size_t> joints, double h)
+      : check_(model, std::move(check)), h_(h), joints_(std::move(joints)), n_(joints_.size()) {}
 
   /// For sliding joints: the largest |q| of both these and all earlier limits.
-  void widen_range(std::span<const JointBounds> bounds) noexcept { check_.widen_range(bounds); }
+  void widen_range(std::span<const JointBounds> bounds) noexcept { widen_range(check_, bounds); }
   /// Stands at the start. Throws ConfigError (nothing changes) where the robot may not be, or may not stop
   /// from.
   void reset(std::span<const MotionState> start, std::span<const JointBounds> bounds);
@@ -49,26 +54,32 @@ class SurroundingsGuard {
   [[nodiscard]] double clearance() const noexcept { return check_.clearance(); }
 
  private:
+  void widen_range(SweptCheck& check, std::span<const JointBounds> bounds) const noexcept;
   [[nodiscard]] std::span<const JointSweep> stops(const CommandedMotion& now,
                                                   std::span<const JointBounds> bounds) noexcept;
   [[nodiscard]] bool admits(const CommandedMotion& now, std::span<const JointBounds> bounds,
                             std::span<const Step> steps) noexcept;
-  [[nodiscard]] double rest_moved(std::size_t i, const MotionState& x, const JointBounds& b) const noexcept {
-    return x.q + stop_displacement(x.v, x.a, b.A, b.J) - rest_[i];
+  [[nodiscard]] double rest_moved(std::size_t k, const MotionState& x, const JointBounds& b) const noexcept {
+    return x.q + stop_displacement(x.v, x.a, b.A, b.J) - rest_[k];
   }
   void slide_steps(const CommandedMotion& now, const LimitsInForce& limits, std::span<Step> steps,
                    std::span<unsigned> causes) noexcept;
 
+  // Below, entry k is of joint joints_[k].
   SweptCheck check_;
   double h_;
+  std::vector<std::size_t> joints_;
   std::size_t n_;
   WallSlider walls_;
+  JointArray q_{};
+  std::array<TargetMotion, kMaxActionDim> goals_{};
+  std::array<unsigned, kMaxActionDim> goal_causes_{};
   JointArray rest_{};  // where the stop in hand ends
   JointArray change_{}, wished_change_{}, least_change_{}, most_change_{};
   std::array<JointSweep, kMaxActionDim> sweeps_{};
   std::array<TickMotion, kMaxActionDim> wished_{}, stops_{};
   std::array<Extent, kMaxActionDim> ranges_{};
-  std::array<Step, kMaxActionDim> trial_{};
+  std::array<Step, kMaxActionDim> trial_{};  // of joint i at i
 };
 
 }  // namespace vla_rt::constraints

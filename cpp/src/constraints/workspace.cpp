@@ -1,6 +1,7 @@
 #include "vla_rt/constraints/workspace.hpp"
 
 #include <cmath>
+#include <utility>
 
 #include "constraints/shape_checks.hpp"
 #include "vla_rt/core/errors.hpp"
@@ -20,7 +21,19 @@ void Workspace::validate() const {
   }
   constraints::check_point("offset", offset);
   constraints::check_half_spaces("half_spaces", half_spaces);
-  if (!has_wall) throw ConfigError("workspace", "no wall", "needs a finite bound or a half-space");
+  if (cone) {
+    for (const auto& [name, vector] :
+         {std::pair{"cone.axis", &cone->axis}, {"cone.direction", &cone->direction}}) {
+      constraints::check_point(name, *vector);
+      if (!(constraints::norm(*vector) > 1e-9)) throw ConfigError(name, "zero", "must have a direction");
+    }
+    if (!(cone->max_angle >= OrientationCone::kLeastAngle && cone->max_angle <= OrientationCone::kMostAngle))
+      throw ConfigError("cone.max_angle", number(cone->max_angle),
+                        "must be in [" + number(OrientationCone::kLeastAngle) + ", " +
+                            number(OrientationCone::kMostAngle) + "] rad");
+    has_wall = true;
+  }
+  if (!has_wall) throw ConfigError("workspace", "no wall", "needs a finite bound, a half-space or a cone");
 }
 
 }  // namespace vla_rt

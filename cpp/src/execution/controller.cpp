@@ -46,9 +46,11 @@ ControllerConfig checked(ControllerConfig config, const JointLimits& limits) {
 }
 
 ConstraintEnforcer make_enforcer(const ControllerConfig& config, const JointLimits& limits) {
-  if (config.kinematics)
-    return {limits, config.period_s, config.enforcer, *config.kinematics, config.surroundings};
-  const Surroundings& around = config.surroundings;
+  Surroundings around = config.surroundings;
+  if (around.chain_joints.empty() && config.cartesian && config.cartesian->gripper)
+    for (int j = 0; j < limits.num_joints; ++j)
+      if (j != config.cartesian->gripper->joint) around.chain_joints.push_back(j);
+  if (config.kinematics) return {limits, config.period_s, config.enforcer, *config.kinematics, around};
   if (!around.workspaces.empty() || around.collision || around.check)
     throw ConfigError("kinematics", "none", "needed by workspace and collision, to know where the robot is");
   return {limits, config.period_s, config.enforcer};

@@ -51,7 +51,7 @@ void write_line(const WishLogEntry& entry, std::string& line) {
 struct ViolationLog::Impl {
   SpscRing<WishLogEntry> ring{kRingCapacity};
   std::array<WishLogEntry, ConstraintEnforcer::kLogCapacity> taken{};
-  std::int64_t seen = 0;  // number of the enforcer's next entry
+  std::int64_t seen = -1;  // number of the enforcer's next entry; not known yet
   std::atomic<std::int64_t> written{0}, refused{0}, overwritten{0};
 
   std::FILE* file = nullptr;
@@ -102,7 +102,7 @@ void ViolationLog::take(const ConstraintEnforcer& enforcer) noexcept VLA_RT_NONB
   if (count == s.seen) return;
   const int n = enforcer.copy_log(s.taken, s.seen);
   for (int k = 0; k < n; ++k) s.ring.push(s.taken[static_cast<std::size_t>(k)]);
-  s.overwritten.fetch_add(count - s.seen - n, std::memory_order_relaxed);
+  if (s.seen >= 0) s.overwritten.fetch_add(count - s.seen - n, std::memory_order_relaxed);
   s.seen = count;
 }
 

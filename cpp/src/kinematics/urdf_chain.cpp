@@ -69,11 +69,11 @@ class UrdfChain {
       open.pop_back();
       for (const urdf::Joint& joint : robot_.joints) {
         if (joint.parent != name) continue;
-        Kinematics::Link link{parent.joint, compose(parent.offset, joint.origin)};
+        Kinematics::Link link{parent.joint, compose(parent.offset, joint.origin), parent.loose};
         if (chain_.contains(joint.name) && joint.type != urdf::JointType::Fixed)
           link = add_joint(joint, link.offset);
         else if (joint.type != urdf::JointType::Fixed)
-          k_.warnings_.push_back("joint " + joint.name + " is not on the chain and is taken at zero");
+          add_loose_joint(joint, link);
         add_link(joint.child, link);
         open.emplace_back(joint.child, link);
       }
@@ -91,7 +91,15 @@ class UrdfChain {
     k_.limits_.max_jerk[i] = joint.jerk;
     if (joint.mimic)
       k_.warnings_.push_back("joint " + joint.name + " mimics another one; the tag is ignored");
-    return {static_cast<int>(i), {}};
+    return {static_cast<int>(i), {}, -1};
+  }
+
+  // `link`: its frame on the way in, its child's at zero on the way out.
+  void add_loose_joint(const urdf::Joint& joint, Kinematics::Link& link) {
+    k_.loose_joints_.push_back({joint.name, joint.type_name, link, joint.axis,
+                                joint.type == urdf::JointType::Prismatic, joint.lower, joint.upper});
+    link.loose = static_cast<int>(k_.loose_joints_.size()) - 1;
+    k_.warnings_.push_back("joint " + joint.name + " is not on the chain and is taken at zero");
   }
 
   urdf::Robot robot_;

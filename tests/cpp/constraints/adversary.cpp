@@ -1,12 +1,13 @@
 // The long campaign (one tick in 50 of it among walls and obstacles): adversary [joint_ticks=1e9]
 // [threads=hardware] [seed=1]. Exits 1 on any violation.
-#include "constraints/adversary.hpp"
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
 
+#include "constraints/enforcer_adversary.hpp"
+#include "constraints/filter_adversary.hpp"
+#include "constraints/search_adversary.hpp"
 #include "constraints/surroundings_adversary.hpp"
 
 int main(int argc, char** argv) {

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "constraints/adversary.hpp"
+#include "constraints/enforcer_adversary.hpp"
+#include "constraints/filter_adversary.hpp"
+#include "constraints/search_adversary.hpp"
 #include "vla_rt/core/errors.hpp"
 
 using namespace vla_rt;
@@ -28,17 +30,6 @@ std::string message_of(const auto& action) {
     return error.what();
   }
   return "accepted";
-}
-
-// Ticks until the command is and stays within 1e-4 rad of the goal.
-int ticks_to(ConstraintEnforcer& enforcer, double goal, int at_most) {
-  EnforcerReport report;
-  int settled = 0;
-  for (int t = 1; t <= at_most; ++t) {
-    enforcer.apply({&goal, 1}, {}, report);
-    if (std::fabs(enforcer.position()[0] - goal) > 1e-4) settled = t;
-  }
-  return settled + 1;
 }
 
 }  // namespace
@@ -89,26 +80,6 @@ TEST_CASE("no searched switching pattern breaks a limit") {
   CHECK(tally.worst_position <= 0);
 }
 
-TEST_CASE("a step ends on the target, exactly at rest, and stays") {
-  ConstraintEnforcer enforcer(limits_of(1), 1e-3);
-  const double start = -1, goal = 1.2345;
-  enforcer.reset({&start, 1});
-  CHECK(ticks_to(enforcer, goal, 3000) < 1500);
-  CHECK(enforcer.position()[0] == goal);
-  CHECK(enforcer.at_rest());
-}
-
-TEST_CASE("a start exactly on a limit can leave it, at full speed") {
-  for (const double start : {-2.7, 2.7}) {
-    ConstraintEnforcer enforcer(limits_of(1), 1e-3), inside(limits_of(1), 1e-3);
-    const double near = start * 0.99, goal = -start / 2, shifted = goal - start + near;
-    enforcer.reset({&start, 1});
-    inside.reset({&near, 1});
-    CHECK(ticks_to(enforcer, goal, 3000) <= ticks_to(inside, shifted, 3000) + 1);
-    CHECK(enforcer.position()[0] == goal);
-  }
-}
-
 TEST_CASE("standing on a limit is nothing to report") {
   for (const double start : {-2.7, 2.7}) {
     ConstraintEnforcer enforcer(limits_of(1), 1e-3);
@@ -118,21 +89,6 @@ TEST_CASE("standing on a limit is nothing to report") {
     CHECK(std::fabs(enforcer.position()[0] - start) < 1e-10);
     CHECK(enforcer.at_rest());
   }
-}
-
-TEST_CASE("a small step from rest is a goal, not a velocity") {
-  ConstraintEnforcer enforcer(limits_of(1), 1e-3);
-  const double start = 0.3, goal = 0.301;
-  enforcer.reset({&start, 1});
-  CHECK(ticks_to(enforcer, start, 100) == 1);
-  EnforcerReport report;
-  double highest = start;
-  for (int t = 0; t < 300; ++t) {
-    enforcer.apply({&goal, 1}, {}, report);
-    highest = std::max(highest, enforcer.position()[0]);
-  }
-  CHECK(highest < goal + 1e-4);
-  CHECK(enforcer.position()[0] == goal);
 }
 
 TEST_CASE("a NaN target holds that joint's last good one and the others go on") {
@@ -288,62 +244,4 @@ TEST_CASE("the log tells what was wanted and given, once per cause, without end"
   CHECK(enforcer.log_count() > ConstraintEnforcer::kLogCapacity);
   CHECK(enforcer.copy_log(log) == ConstraintEnforcer::kLogCapacity);
   CHECK(log.back().time_s > log.front().time_s);
-}
-
-TEST_CASE("a feasible target is followed as it is, and nothing is reported") {
-  ConstraintEnforcer enforcer(limits_of(1), 1e-3);
-  const double start = 0;
-  enforcer.reset({&start, 1});
-  EnforcerReport report;
-  for (int t = 1; t < 5000; ++t) {
-    const double s = t * 1e-3, r = std::min(1.0, s / 2), w = 2 * 3.14159265358979 * 0.4;
-    const double ramp = r * r * r * r * (35 - 84 * r + 70 * r * r - 20 * r * r * r);
-    const double goal = 0.7 * ramp * std::sin(w * s);
-    enforcer.apply({&goal, 1}, {}, report);
-    REQUIRE(report.status == Status::Ok);
-    REQUIRE(std::fabs(enforcer.position()[0] - goal) < 1e-4);
-  }
-  CHECK(enforcer.log_count() == 0);
-}
-
-TEST_CASE("path_preserving moves from rest along the straight line, as fast as the slowest joint") {
-  adversary::Rng rng(6);
-  const std::vector<double> lo{-2.8, -1.7, -2.8}, hi{2.8, 1.7, 2.8}, v{2.2, 1, 3}, a{10, 7, 15},
-      j{5000, 3500, 1000};
-  const JointLimits limits = JointLimits::make(lo, hi, v, a, j);
-  for (int trial = 0; trial < 50; ++trial) {
-    ConstraintEnforcer enforcer(limits, 1e-3, true);
-    std::vector<double> start(3), goal(3);
-    for (std::size_t i = 0; i < 3; ++i) {
-      start[i] = rng.uniform(0.9 * lo[i], 0.9 * hi[i]);
-      goal[i] = rng.uniform(0.9 * lo[i], 0.9 * hi[i]);
-    }
-    enforcer.reset(start);
-    int slowest = 0;
-    for (std::size_t i = 0; i < 3; ++i) {
-      ConstraintEnforcer alone(
-          JointLimits::make({&lo[i], 1}, {&hi[i], 1}, {&v[i], 1}, {&a[i], 1}, {&j[i], 1}), 1e-3);
-      alone.reset({&start[i], 1});
-      slowest = std::max(slowest, ticks_to(alone, goal[i], 6000));
-    }
-    EnforcerReport report;
-    double off_line = 0;
-    int settled = 0;
-    for (int t = 1; t <= 8000; ++t) {
-      enforcer.apply(goal, {}, report);
-      double length2 = 0, along = 0;
-      for (std::size_t i = 0; i < 3; ++i) {
-        length2 += (goal[i] - start[i]) * (goal[i] - start[i]);
-        along += (goal[i] - start[i]) * (enforcer.position()[i] - start[i]);
-      }
-      for (std::size_t i = 0; i < 3; ++i) {
-        const double on_line = start[i] + along / length2 * (goal[i] - start[i]);
-        off_line = std::max(off_line, std::fabs(enforcer.position()[i] - on_line));
-        if (std::fabs(enforcer.position()[i] - goal[i]) > 1e-4) settled = t;
-      }
-    }
-    CHECK(off_line < 1e-3);
-    // One straight line must respect every joint's velocity, acceleration and jerk at once.
-    CHECK(settled < 1.6 * slowest + 30);
-  }
 }

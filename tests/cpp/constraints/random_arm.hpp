@@ -102,6 +102,9 @@ inline RandomWorld random_world(Rng& rng, const Kinematics& chain) {
   Workspace elbow;
   elbow.link = link_name(1 + chain.num_joints() / 2);
   elbow.lower[2] = -0.7;
+  if (rng.one_in(2))
+    tool.cone = OrientationCone{
+        .max_angle = rng.uniform(0.5, 2.8), .axis = random_point(rng, 1), .direction = random_point(rng, 1)};
   world.workspaces = {tool, elbow};
   return world;
 }

@@ -32,6 +32,9 @@ struct Surroundings {
   std::vector<Workspace> workspaces;
   std::optional<CollisionModel> collision;
   std::shared_ptr<const StateCheck> check;  ///< a check of the user's own, or null
+  /// Which joints of the limits those of the chain are, in its order; empty: all of them. The others, such as
+  /// a gripper's, are filtered alone.
+  std::vector<int> chain_joints{};
 };
 
 /// Turns any stream of targets into commands that respect position, velocity, acceleration and jerk limits at
@@ -57,8 +60,8 @@ class VLA_RT_API ConstraintEnforcer {
   /// at and between ticks, while moving and over the whole stop in hand: the mix of wish and stop is then
   /// common to all joints. Keeps 0.1 mm from everything at rest and 0.01 mm in motion. Near a wall the target
   /// is moved onto it, so that the robot slides along instead of stopping.
-  /// Throws ConfigError also for bad surroundings and for kinematics, or a collision model, of another number
-  /// of joints.
+  /// Throws ConfigError also for bad surroundings, for kinematics of another number of joints than
+  /// `chain_joints` (or the limits) have, and for a collision model of another chain.
   ConstraintEnforcer(const JointLimits& limits, double period_s, const EnforcerOptions& options,
                      const Kinematics& kinematics, const Surroundings& surroundings);
   ~ConstraintEnforcer();

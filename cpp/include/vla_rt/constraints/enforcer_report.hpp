@@ -53,6 +53,7 @@ struct EnforcerReport {
   JointArray acceleration_distance{};  ///< [rad/s^2], >= 0
   JointArray jerk_distance{};          ///< what the tick's mean jerk leaves [rad/s^3], >= 0
   /// At the command: from the nearest point to the nearest wall of its workspace [m]; infinite without one.
+  /// To a cone: 1 m (cos tilt - cos max_angle).
   double workspace_distance = std::numeric_limits<double>::infinity();
   /// At the command: smallest distance between any two things that must not touch [m]; infinite without any.
   double clearance = std::numeric_limits<double>::infinity();

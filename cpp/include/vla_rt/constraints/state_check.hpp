@@ -17,7 +17,7 @@ class StateCheck {
   static constexpr int kInstants = 10;
 
   virtual ~StateCheck() = default;
-  /// Whether the robot may be at `q` (N) [rad] or [m].
+  /// Whether the robot may be at `q` [rad] or [m], the joints of the chain.
   [[nodiscard]] virtual bool is_free(std::span<const double> q) const noexcept VLA_RT_NONBLOCKING = 0;
 };
 

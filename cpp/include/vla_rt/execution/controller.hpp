@@ -23,7 +23,7 @@ struct ControllerConfig {
   ChunkExecutorConfig executor;  ///< how chunks become a wish; its `action_dim` 0 means that of the actions
   std::optional<CartesianConfig> cartesian;  ///< for actions of the tool; without: rows are joint positions
   EnforcerOptions enforcer;                  ///< how the wish is followed
-  std::optional<Kinematics> kinematics;      ///< of the N joints; needed where there are surroundings
+  std::optional<Kinematics> kinematics;      ///< of the arm; needed where there are surroundings
   Surroundings surroundings;                 ///< walls and obstacles that the command keeps clear of
   double state_timeout_s = 0.1;              ///< an older measurement is stale
   double plan_timeout_s = 0;                 ///< a plan from an older observation is stale; 0: until it ends

@@ -24,6 +24,8 @@ class VLA_RT_API ViolationLog {
   ViolationLog& operator=(const ViolationLog&) = delete;
 
   /// Hands over what `enforcer`, always the same one, has logged since the last call; after every tick, say.
+  /// The first call: what it still has since its last reset; what it no longer has was before this log and is
+  /// not counted.
   /// Real-time: wait-free, no allocation.
   void take(const ConstraintEnforcer& enforcer) noexcept VLA_RT_NONBLOCKING;
   /// Writes what was handed over and ends the thread. What is taken afterwards is lost.

@@ -39,15 +39,25 @@ struct ChainJoint {
 /// A frame that moves with a joint.
 struct AttachedFrame {
   int joint = -1;    ///< last movable joint before it, -1: fixed to the base
-  Transform offset;  ///< from that joint's frame (the base's)
+  Transform offset;  ///< from that joint's frame (the base's), at zero of all joints off the chain
+  int loose = -1;    ///< last joint off the chain before it, an index into `loose_joints`, -1: none
+};
+
+/// A movable joint that hangs on the chain but is not between base and tip, such as a finger's.
+struct LooseJoint {
+  std::string name, type;
+  AttachedFrame frame;  ///< before its motion; `loose` is the one before it
+  Vector3 axis{};       ///< unit, in that frame
+  bool prismatic = false;
+  double min_position = 0, max_position = 0;  ///< [rad] or [m]; infinite where the description leaves it open
 };
 
 /// A serial chain of revolute, continuous and prismatic joints from a base link to a tip link.
 ///
 /// Links that hang on the chain by fixed joints (tools, covers) belong to it; other branches do not, and
-/// movable joints on them are taken at zero. Immutable after construction, so that any number of threads may
-/// use one. Real-time: `forward`, `link_transforms` and `jacobian` are wait-free and allocate nothing;
-/// construction is set-up.
+/// movable joints on them (`loose_joints`) are taken at zero. Immutable after construction, so that any
+/// number of threads may use one. Real-time: `forward`, `link_transforms` and `jacobian` are wait-free and
+/// allocate nothing; construction is set-up.
 class VLA_RT_API Kinematics {
  public:
   /// Reads a URDF file. An empty `base` means the root link. Throws FormatError naming file, element and
@@ -74,6 +84,7 @@ class VLA_RT_API Kinematics {
     return links_[static_cast<std::size_t>(i)];
   }
   [[nodiscard]] const AttachedFrame& tip() const noexcept { return tip_; }
+  [[nodiscard]] const std::vector<LooseJoint>& loose_joints() const noexcept { return loose_joints_; }
   [[nodiscard]] const std::vector<LinkGeometry>& collision_geometry() const noexcept { return geometry_; }
   /// Path of the description as given, from which mesh names count; empty when it was text.
   [[nodiscard]] const std::string& source() const noexcept { return source_; }
@@ -106,6 +117,7 @@ class VLA_RT_API Kinematics {
   std::vector<Joint> joints_;
   std::vector<std::string> joint_names_, link_names_, warnings_;
   std::vector<Link> links_;
+  std::vector<LooseJoint> loose_joints_;
   std::vector<LinkGeometry> geometry_;
   KinematicLimits limits_;
   std::string source_;
