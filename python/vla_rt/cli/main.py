@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "export": "make a policy package of a LeRobot checkpoint (ACT, diffusion)",
     "inspect": "say what a policy package is",
     "record": "record a scripted expert into a LeRobot dataset",
+    "serve": "serve a policy package over openpi's protocol",
     "train": "train a policy on a LeRobot dataset and export it",
 }
 

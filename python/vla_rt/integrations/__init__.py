@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vla_rt.integrations import lerobot
+    from vla_rt.integrations import lerobot, openpi
 
-__all__ = ["lerobot"]
+__all__ = ["lerobot", "openpi"]
 
 
 def __getattr__(name: str) -> Any:
