@@ -66,6 +66,37 @@ def test_a_chunk_of_the_wrong_kind_is_told(answer: Any, failures: int, text: str
     assert report.inference["chunks"] >= 3
 
 
+def test_a_flood_of_contradictions_is_counted_and_followed_within_limits() -> None:
+    rng = np.random.default_rng(0)
+
+    def contradict(call: int) -> Any:
+        kind = call % 4
+        if kind == 0:
+            return np.full((16, N), np.nan)
+        if kind == 1:
+            return np.zeros((16, N + 1))
+        return np.tile(rng.uniform(-4, 4, N), (16, 1)) if kind == 2 else None  # beyond the limits, too
+
+    policy = Sine(contradict)
+    report = run(policy, 1.0, inference_rate_hz=10_000.0)
+    check_safe(report)
+    assert report.fault is None
+    inference = report.inference
+    assert policy.calls > 100
+    assert inference["failures"] == 0
+    assert abs(inference["chunks"] - inference["refused"]) <= 3
+    assert policy.calls - 1 <= inference["chunks"] + inference["refused"] <= policy.calls
+    assert report.executor["accepted"] == inference["chunks"]
+
+
+def test_chunks_that_come_after_their_end_are_refused_with_the_reason() -> None:
+    report = run(Sine(lambda call: time.sleep(0.2)), 1.0, chunk_period_s=0.01)
+    check_safe(report)
+    assert report.inference["refused"] >= 2
+    assert "after all its rows were over" in report.inference["last_error"]
+    assert report.executor["dropped_chunks"] == report.inference["refused"]
+
+
 def test_a_nan_observation_is_refused_and_forgotten() -> None:
     arm, policy = robot(), Sine()
     loop = vr.ControlLoop(
