@@ -234,6 +234,11 @@ def test_bad_rotation_dims_name_the_field(dims: Any, text: str) -> None:
         vr.ChunkExecutor(7, PERIOD, rotation_dims=dims, discrete_dims=[6])
 
 
+def test_a_rotation_of_more_dims_than_there_are_is_refused() -> None:
+    with pytest.raises(vr.ConfigError, match="needs 4 dims, action_dim is 2"):
+        vr.ChunkExecutor(2, PERIOD, rotation_dims=[(0, "quaternion")])
+
+
 @pytest.mark.parametrize(
     ("form", "row"),
     [

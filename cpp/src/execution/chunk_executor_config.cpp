@@ -53,6 +53,10 @@ void ChunkExecutorConfig::validate() const {
         dims.format != RotationFormat::Rotation6d)
       throw ConfigError(name, to_string(dims.format), "must be quaternion, rotation_vector or rotation_6d");
     const int size = static_cast<int>(size_of(dims.format));
+    if (size > action_dim)
+      throw ConfigError(
+          name, to_string(dims.format),
+          "needs " + std::to_string(size) + " dims, action_dim is " + std::to_string(action_dim));
     if (dims.first < 0 || dims.first > action_dim - size)
       throw ConfigError(
           name, std::to_string(dims.first),
