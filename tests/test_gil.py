@@ -36,6 +36,7 @@ def calls() -> dict[str, Callable[[], Any]]:
     chunks = SMALL.reshape(-1, 16, 7)
     fitted = fast()
     ids = fitted.encode(chunks[0])
+    many_ids = fitted.encode(chunks)
     long_ids = [ids[0]] * 3_000_000
     text = "ab12-" * 200_000
     delta = vr.EndEffectorDeltaSpace()
@@ -51,6 +52,7 @@ def calls() -> dict[str, Callable[[], Any]]:
         "noise": lambda: samplers.noise(0, 0, 0, (3_000_000,)),
         "flow": lambda: samplers.FlowMatchingSampler(4).sample(lambda x, t: x, STATE),
         "ddpm": lambda: samplers.DDPMSampler(num_steps=2).sample(lambda x, t: x, STATE),
+        "schedules": lambda: samplers.DDIMSampler(10_000, "squaredcos_cap_v2", num_steps=10_000),
         "direct": lambda: samplers.DirectSampler("normal", "sample").sample(lambda x, t: head, STATE),
         "tokens": lambda: samplers.AutoregressiveSampler(1, "sample").sample(lambda t: logits),
         "uniform encode": lambda: uniform.encode(FLAT),
@@ -61,6 +63,8 @@ def calls() -> dict[str, Callable[[], Any]]:
         "motion encode": lambda: motion.encode(SMALL[:20_000]),
         "motion decode": lambda: [motion.decode(motion_tokens) for _ in range(20)],
         "fast quantize": lambda: fitted.quantize(FLAT[: 1024 * 2000].reshape(1024, 2000)),
+        "fast encode": lambda: fitted.encode(chunks),
+        "fast decode": lambda: fitted.decode(many_ids, 16, 7),
         "fast text": lambda: fitted.encode_text(text),
         "fast coefficients": lambda: fitted.coefficients(long_ids, 1, 1, strict=False),
         "delta transform": lambda: delta.to_transform(SMALL),

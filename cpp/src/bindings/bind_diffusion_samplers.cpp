@@ -60,11 +60,11 @@ void bind_ddpm(py::module_& m) {
                         clip_sample, clip_range, num_steps, timestep_spacing, steps_offset);
              return DDPMSampler(options);
            }),
-           py::arg("num_train_steps") = 1000, py::arg("beta_schedule") = "linear",
-           py::arg("beta_start") = 1e-4, py::arg("beta_end") = 0.02, py::arg("prediction") = "epsilon",
-           py::arg("clip_sample") = true, py::arg("clip_range") = 1.0, py::arg("num_steps") = py::none(),
-           py::arg("timestep_spacing") = "leading", py::arg("steps_offset") = 0,
-           (std::string(kArguments) + "\nRaises ConfigError.").c_str());
+           py::call_guard<py::gil_scoped_release>(), py::arg("num_train_steps") = 1000,
+           py::arg("beta_schedule") = "linear", py::arg("beta_start") = 1e-4, py::arg("beta_end") = 0.02,
+           py::arg("prediction") = "epsilon", py::arg("clip_sample") = true, py::arg("clip_range") = 1.0,
+           py::arg("num_steps") = py::none(), py::arg("timestep_spacing") = "leading",
+           py::arg("steps_offset") = 0, (std::string(kArguments) + "\nRaises ConfigError.").c_str());
   add_repr(type, "DDPMSampler");
 }
 
@@ -81,11 +81,11 @@ void bind_ddim(py::module_& m) {
              options.set_alpha_to_one = set_alpha_to_one;
              return DDIMSampler(options);
            }),
-           py::arg("num_train_steps") = 1000, py::arg("beta_schedule") = "linear",
-           py::arg("beta_start") = 1e-4, py::arg("beta_end") = 0.02, py::arg("prediction") = "epsilon",
-           py::arg("clip_sample") = true, py::arg("clip_range") = 1.0, py::arg("num_steps") = py::none(),
-           py::arg("timestep_spacing") = "leading", py::arg("steps_offset") = 0, py::arg("eta") = 0.0,
-           py::arg("set_alpha_to_one") = true,
+           py::call_guard<py::gil_scoped_release>(), py::arg("num_train_steps") = 1000,
+           py::arg("beta_schedule") = "linear", py::arg("beta_start") = 1e-4, py::arg("beta_end") = 0.02,
+           py::arg("prediction") = "epsilon", py::arg("clip_sample") = true, py::arg("clip_range") = 1.0,
+           py::arg("num_steps") = py::none(), py::arg("timestep_spacing") = "leading",
+           py::arg("steps_offset") = 0, py::arg("eta") = 0.0, py::arg("set_alpha_to_one") = true,
            (std::string(kArguments) +
             "    eta: 0 (deterministic) .. 1 (as much noise as DDPM).\n"
             "    set_alpha_to_one: end at the clean sample, otherwise at timestep 0.\n\nRaises ConfigError.")
@@ -114,10 +114,11 @@ void bind_dpm_solver(py::module_& m) {
         options.use_karras_sigmas = use_karras_sigmas;
         return DPMSolverSampler(options);
       }),
-      py::arg("num_train_steps") = 1000, py::arg("beta_schedule") = "linear", py::arg("beta_start") = 1e-4,
-      py::arg("beta_end") = 0.02, py::arg("prediction") = "epsilon", py::arg("clip_sample") = false,
-      py::arg("clip_range") = 1.0, py::arg("num_steps") = 10, py::arg("timestep_spacing") = "linspace",
-      py::arg("steps_offset") = 0, py::arg("algorithm_type") = "dpmsolver++", py::arg("solver_order") = 2,
+      py::call_guard<py::gil_scoped_release>(), py::arg("num_train_steps") = 1000,
+      py::arg("beta_schedule") = "linear", py::arg("beta_start") = 1e-4, py::arg("beta_end") = 0.02,
+      py::arg("prediction") = "epsilon", py::arg("clip_sample") = false, py::arg("clip_range") = 1.0,
+      py::arg("num_steps") = 10, py::arg("timestep_spacing") = "linspace", py::arg("steps_offset") = 0,
+      py::arg("algorithm_type") = "dpmsolver++", py::arg("solver_order") = 2,
       py::arg("solver_type") = "midpoint", py::arg("lower_order_final") = true,
       py::arg("final_sigmas_type") = "zero", py::arg("use_karras_sigmas") = false,
       (std::string(kArguments) +

@@ -177,11 +177,12 @@ void bind_spec(py::module_& m) {
         return "PolicySpec(kind='" + s.kind + "', horizon=" + std::to_string(s.horizon) +
                ", action_dim=" + std::to_string(s.action_dim) + ")";
       });
-  m.def("parse_policy_spec", &parse_policy_spec, py::arg("text"),
+  m.def("parse_policy_spec", &parse_policy_spec, py::arg("text"), py::call_guard<py::gil_scoped_release>(),
         "Reads the text of a policy.json. Raises FormatError naming the field as a JSON pointer.");
   m.def(
       "read_policy_spec", [](const std::filesystem::path& folder) { return read_policy_spec(folder); },
-      py::arg("folder"), "Reads and checks a package without opening its network. Raises FormatError.");
+      py::arg("folder"), py::call_guard<py::gil_scoped_release>(),
+      "Reads and checks a package without opening its network. Raises FormatError.");
   m.def(
       "normalizer_dict", [](const Normalizer& n) { return dict_of(to_json(n.spec())); },
       py::arg("normalizer"), "A normaliser as policy.json holds it.");

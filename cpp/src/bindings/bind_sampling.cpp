@@ -178,8 +178,8 @@ void bind_sampling(py::module_& m) {
       .def(py::init([](int num_steps, double sigma_min, double sigma_max, double rho, double sigma_data) {
              return ConsistencySampler({num_steps, sigma_min, sigma_max, rho, sigma_data});
            }),
-           py::arg("num_steps") = 1, py::arg("sigma_min") = 0.02, py::arg("sigma_max") = 80.0,
-           py::arg("rho") = 7.0, py::arg("sigma_data") = 0.5,
+           py::call_guard<py::gil_scoped_release>(), py::arg("num_steps") = 1, py::arg("sigma_min") = 0.02,
+           py::arg("sigma_max") = 80.0, py::arg("rho") = 7.0, py::arg("sigma_data") = 0.5,
            "Args:\n"
            "    num_steps: K, 1..1000; the levels are the first K of K+1 Karras points from sigma_max to "
            "sigma_min.\n"
