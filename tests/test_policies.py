@@ -28,6 +28,12 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
+def test_every_policy_that_acts_is_among_them():
+    from vla_rt.training.policy_choice import policy_classes
+
+    assert {type(case.make()) for case in CASES.values()} == set(policy_classes().values())
+
+
 def takes_noise(policy: Any) -> bool:
     return policy.sampler_spec()["type"] != "autoregressive"
 

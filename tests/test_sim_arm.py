@@ -166,6 +166,22 @@ def test_a_goal_out_of_reach_is_refused():
         InverseKinematics().solve((2.0, 0.0, 0.5))
 
 
+def test_pose_velocity_moves_and_turns_the_tool_as_wished():
+    kinematics = InverseKinematics(damping=1e-4)
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        q = kinematics.home + 0.2 * rng.normal(size=7)
+        linear, angular = rng.normal(size=(2, 3)) * [[0.1], [0.3]]
+        dq = kinematics.pose_velocity(q, linear, angular, kinematics.home)
+        before, after = (kinematics.pose(q + s * dq) for s in (-1e-5, 1e-5))
+        np.testing.assert_allclose((after[0] - before[0]) / 2e-5, linear, atol=1e-4)
+        spin = (after[1] - before[1]) / 2e-5 @ kinematics.pose(q)[1].T
+        np.testing.assert_allclose([spin[2, 1], spin[0, 2], spin[1, 0]], angular, atol=1e-4)
+    still = kinematics.pose_velocity(q, np.zeros(3), np.zeros(3), kinematics.home)
+    towards = (kinematics.home - q) @ still
+    assert towards > 0  # what is free is drawn to the posture
+
+
 @pytest.mark.parametrize("position", [np.zeros(6), np.full(7, np.nan)])
 def test_a_bad_start_is_refused_and_changes_nothing(position: np.ndarray):
     arm = ArmSimulation()

@@ -198,6 +198,7 @@ def _tell(arguments: Arguments, dataset: LeRobotDataset, policy: Any, result: Tr
             "loss": result.loss,
             "losses": result.losses,
             "duration_s": result.duration_s,
+            "cpu_s": result.cpu_s,
             "checkpoint": result.checkpoint,
             "log": result.log,
             "curve": result.curve,
@@ -208,7 +209,7 @@ def _tell(arguments: Arguments, dataset: LeRobotDataset, policy: Any, result: Tr
     done = result.steps - result.resumed_at
     console.print(
         f"{type(policy).__name__}, {parameters} parameters: loss {first:.4g} to {result.loss:.4g} "
-        f"in {done} steps and {result.duration_s:.1f} s"
+        f"in {done} steps and {result.duration_s:.1f} s, {result.cpu_s:.1f} s of processor time"
     )
     for path in (arguments.out, result.log, result.curve):
         if path is not None:

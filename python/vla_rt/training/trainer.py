@@ -42,6 +42,7 @@ class TrainResult:
         loss: Mean loss of the last interval.
         losses: (step, mean loss) of every interval of this call.
         duration_s: Wall time of this call [s].
+        cpu_s: Processor time of this call, of all its threads [s]: what it takes where nothing else runs.
         resumed_at: Step at which this call went on; 0 for a fresh run.
         checkpoint: The last checkpoint; None without ``output_dir``.
         log: The CSV file; None without ``output_dir``.
@@ -52,6 +53,7 @@ class TrainResult:
     loss: float
     losses: tuple[tuple[int, float], ...]
     duration_s: float
+    cpu_s: float
     resumed_at: int
     checkpoint: Path | None
     log: Path | None
@@ -91,7 +93,7 @@ def train(policy: nn.Module, dataset: Dataset, config: TrainConfig | None = None
 
 class _Run:
     def __init__(self, policy: nn.Module, dataset: Dataset, config: TrainConfig, group: ProcessGroup) -> None:
-        self.started = time.perf_counter()
+        self.started, self.cpu_started = time.perf_counter(), time.process_time()
         self.policy, self.config, self.group = policy, config, group
         self.part = group.part(config.batch_size)
         if hasattr(dataset, "for_policy"):
@@ -174,6 +176,7 @@ class _Run:
             loss=self.losses[-1][1] if self.losses else float("nan"),
             losses=tuple(self.losses),
             duration_s=time.perf_counter() - self.started,
+            cpu_s=time.process_time() - self.cpu_started,
             resumed_at=self.resumed_at,
             checkpoint=self._checkpoint,
             log=self._file("log.csv"),
