@@ -158,3 +158,32 @@ def test_narrow_numbers_where_no_matrix_is_are_refused(tmp_path: Path) -> None:
     refused("must be float32|must have 300 elements")
     operation["inputs"][2:] = [bias, operation["inputs"][0]]
     refused("inputs/3")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_two_threads_give_the_same_bits(precision: str, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    layers = nn.Sequential(nn.Conv1d(96, 700, 3, padding=1), nn.SiLU(), nn.Conv1d(700, 90, 1))
+    stages = stages_of(Denoiser(lambda m, x, t, o: m(x), layers), table((1, 96, 9)))
+    native.save(stages, tmp_path, precision)
+    features, x = [("o_0", (1,), "float32")], np.random.default_rng(0).normal(size=(96, 9))
+    answers = []
+    for threads in (1, 2):
+        network = _core.Network(tmp_path, "native", features, (96, 9), (90, 9), threads)
+        network.prepare([0.5])
+        network.encode([np.ones(1)])
+        answers += [network.step(x, 0) for _ in range(50)]
+    for answer in answers[1:]:
+        np.testing.assert_array_equal(answer, answers[0])
+
+
+def test_a_package_takes_one_or_two_threads(tmp_path: Path) -> None:
+    path = vr.export_policy(TinyPolicy(), tmp_path / "p")
+    chunks = [vr.load_policy(path, threads=n).sample(OBSERVATION) for n in (1, 2)]
+    np.testing.assert_array_equal(chunks[0], chunks[1])
+    for threads in (0, 3, -1):
+        with pytest.raises(vr.ConfigError, match="threads"):
+            vr.load_policy(path, threads=threads)
+    if "torchscript" in vr.load_policy(path).spec.backends:
+        with pytest.raises(vr.ModelError, match="threads"):
+            vr.load_policy(path, "torchscript", threads=2)

@@ -778,6 +778,7 @@ class Network:
         ],
         input_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
         output_shape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex],
+        threads: typing.SupportsInt | typing.SupportsIndex = 1,
     ) -> None:
         """
         Opens the network in a folder.
@@ -788,6 +789,7 @@ class Network:
             observation: (name, shape, dtype) of every input of `encode`.
             input_shape: what `step` takes, no batch dimension.
             output_shape: what it answers.
+            threads: 1 or 2, of the native backend.
 
         Raises:
             FormatError: the files are damaged. ModelError: they hold another network.
@@ -1199,7 +1201,11 @@ class Policy:
     A policy package ready to act: raw observation in, raw actions out. Open with `load_policy`.
     """
     @staticmethod
-    def load(folder: os.PathLike[str] | str | bytes, backend: str = "") -> Policy: ...
+    def load(
+        folder: os.PathLike[str] | str | bytes,
+        backend: str = "",
+        threads: typing.SupportsInt | typing.SupportsIndex = 1,
+    ) -> Policy: ...
     def __repr__(self) -> str: ...
     def benchmark(self, n: typing.SupportsInt | typing.SupportsIndex = 100) -> dict[str, typing.Any]:
         """

@@ -24,9 +24,9 @@ class Network {
  public:
   Network(const std::filesystem::path& folder, const std::string& backend,
           const std::vector<Feature>& observation, std::vector<std::int64_t> input,
-          std::vector<std::int64_t> output)
+          std::vector<std::int64_t> output, int threads)
       : output_(output.begin(), output.end()) {
-    ModelSignature signature{{}, 1, 1, std::move(input), std::move(output)};
+    ModelSignature signature{{}, 1, 1, std::move(input), std::move(output), "cpu", threads};
     for (const auto& [name, shape, dtype] : observation)
       signature.observation.push_back({name, dtype_from_string(dtype, name), shape});
     model_ = open_model(backend, folder, signature);
@@ -91,16 +91,17 @@ void bind_inference(py::module_& m) {
       "The best that this processor and build have.");
   py::class_<Network>(m, "Network", "A stored network by itself, without sampler and normalisers.")
       .def(py::init<const std::filesystem::path&, const std::string&, const std::vector<Feature>&,
-                    std::vector<std::int64_t>, std::vector<std::int64_t>>(),
+                    std::vector<std::int64_t>, std::vector<std::int64_t>, int>(),
            py::arg("folder"), py::arg("backend"), py::arg("observation"), py::arg("input_shape"),
-           py::arg("output_shape"),
+           py::arg("output_shape"), py::arg("threads") = 1,
            "Opens the network in a folder.\n\n"
            "Args:\n"
            "    folder: holds the backend's files.\n"
            "    backend: native, torchscript, ...\n"
            "    observation: (name, shape, dtype) of every input of `encode`.\n"
            "    input_shape: what `step` takes, no batch dimension.\n"
-           "    output_shape: what it answers.\n\n"
+           "    output_shape: what it answers.\n"
+           "    threads: 1 or 2, of the native backend.\n\n"
            "Raises:\n"
            "    FormatError: the files are damaged. ModelError: they hold another network.")
       .def("prepare", &Network::prepare, py::arg("times"), "Announces the times of the steps.")

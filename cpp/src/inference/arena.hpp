@@ -2,13 +2,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "vla_rt/core/api.hpp"
+
 namespace vla_rt {
 
 /// One piece of zeroed memory, given out from front to back in whole cache lines, never given back: on huge
 /// pages where the kernel has them, touched once so that no later access faults.
 ///
 /// An arena made without a size gives out null and counts what would be needed. Real-time: no (system calls).
-class Arena {
+class VLA_RT_API Arena {
  public:
   Arena() = default;
   /// Throws ModelError when the memory cannot be had.

@@ -146,7 +146,7 @@ void Binder::attention(const Current& now) {
   args.value_depth = static_cast<int>(v.shape()[2]);
   args.scale = static_cast<float>(number(now, "scale", 1.0));
   args.causal = whole(now, "causal", 0, 0, 1, 0) == 1;
-  args.scores = scratch(keys);
+  args.scores = scratch(kQueryBlock * keys);
   now.out->push_back(instruction);
 }
 

@@ -165,48 +165,50 @@ Program bind_plan(const Plan& plan, const PlanWeights& weights, const Kernels& k
   return Binder(plan, weights, kernels, arena).bind();
 }
 
-void run(const std::vector<Instruction>& instructions, const Kernels& kernels) noexcept VLA_RT_NONBLOCKING {
+void run(const Instruction& i, const Kernels& kernels) noexcept VLA_RT_NONBLOCKING {
   using Kind = Instruction::Kind;
-  for (const Instruction& i : instructions) {
-    switch (i.kind) {
-      case Kind::Elementwise:
-        kernels.elementwise(i.elementwise);
-        break;
-      case Kind::Matrix:
-        kernels.matrix(i.matrix);
-        break;
-      case Kind::RoundRows:
-        kernels.round_rows(i.round);
-        break;
-      case Kind::NarrowMatrix:
-        kernels.narrow_matrix(i.narrow);
-        break;
-      case Kind::LayerNorm:
-        kernels.layer_norm(i.rows);
-        break;
-      case Kind::Softmax:
-        kernels.softmax(i.rows);
-        break;
-      case Kind::Reduce:
-        kernels.reduce(i.rows);
-        break;
-      case Kind::GroupNorm:
-        kernels.group_norm(i.group_norm);
-        break;
-      case Kind::Attention:
-        kernels.attention(i.attention);
-        break;
-      case Kind::Product:
-        kernels.product(i.product);
-        break;
-      case Kind::Gather:
-        kernels.gather(i.gather);
-        break;
-      case Kind::Scatter:
-        kernels.scatter(i.scatter);
-        break;
-    }
+  switch (i.kind) {
+    case Kind::Elementwise:
+      kernels.elementwise(i.elementwise);
+      break;
+    case Kind::Matrix:
+      kernels.matrix(i.matrix);
+      break;
+    case Kind::RoundRows:
+      kernels.round_rows(i.round);
+      break;
+    case Kind::NarrowMatrix:
+      kernels.narrow_matrix(i.narrow);
+      break;
+    case Kind::LayerNorm:
+      kernels.layer_norm(i.rows);
+      break;
+    case Kind::Softmax:
+      kernels.softmax(i.rows);
+      break;
+    case Kind::Reduce:
+      kernels.reduce(i.rows);
+      break;
+    case Kind::GroupNorm:
+      kernels.group_norm(i.group_norm);
+      break;
+    case Kind::Attention:
+      kernels.attention(i.attention);
+      break;
+    case Kind::Product:
+      kernels.product(i.product);
+      break;
+    case Kind::Gather:
+      kernels.gather(i.gather);
+      break;
+    case Kind::Scatter:
+      kernels.scatter(i.scatter);
+      break;
   }
+}
+
+void run(const std::vector<Instruction>& instructions, const Kernels& kernels) noexcept VLA_RT_NONBLOCKING {
+  for (const Instruction& instruction : instructions) run(instruction, kernels);
 }
 
 }  // namespace vla_rt

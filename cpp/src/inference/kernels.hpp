@@ -133,6 +133,8 @@ struct GroupNormArgs {
   float* scratch;  ///< [2][channels]
 };
 
+constexpr int kQueryBlock = 4;  ///< queries that attention takes at once
+
 /// out[h][q] = sum over k of softmax(scale * query . key + mask) * value, for every head.
 struct AttentionArgs {
   const float *query, *key, *value, *mask;  ///< mask may be null
@@ -142,7 +144,7 @@ struct AttentionArgs {
   int heads, queries, keys, depth, value_depth;
   float scale;
   bool causal;    ///< query q sees keys 0..q
-  float* scores;  ///< scratch [keys]
+  float* scores;  ///< scratch [kQueryBlock][keys]
 };
 
 /// out[b][m][n] = sum over k of a[b][m][k] * b[b][k][n].

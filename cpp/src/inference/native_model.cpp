@@ -79,26 +79,49 @@ NativeModel::NativeModel(Plan plan, const PlanWeights& weights, const ModelSigna
                          InstructionSet set)
     : signature_(signature), kernels_(kernels(set)) {
   if (kernels_ == nullptr) throw ModelError("instruction set", to_string(set), "is not part of this build");
+  if (signature.threads != 1 && signature.threads != 2)
+    throw ConfigError("threads", std::to_string(signature.threads), "must be 1 or 2");
   check_plan(plan, weights);
   require_fit(plan, signature);
   for (const PlanBuffer& buffer : plan.buffers) {
     if (buffer.role == BufferRole::Input) input_size_ = static_cast<std::size_t>(buffer.size);
     if (buffer.role == BufferRole::Answer) answer_size_ = static_cast<std::size_t>(buffer.size);
   }
-  Arena counted;
-  (void)bind_plan(plan, weights, *kernels_, counted);
-  arena_ = Arena(counted.used());
-  program_ = bind_plan(plan, weights, *kernels_, arena_);
+  const bool is_shared = signature.threads == 2;
+  bind(plan, weights, is_shared);  // counts
+  arena_ = Arena(arena_.used());
+  bind(plan, weights, is_shared);
+  if (is_shared) second_thread_ = std::make_unique<SecondThread>(*kernels_);
   prepare(std::vector<double>{0.0});
 }
 
 NativeModel::~NativeModel() = default;
 
+void NativeModel::bind(const Plan& plan, const PlanWeights& weights, bool is_shared) {
+  program_ = bind_plan(plan, weights, *kernels_, arena_);
+  if (!is_shared) return;
+  MatrixSharing sharing(*kernels_, arena_);
+  for (std::size_t s = 0; s < kNumStages; ++s) {
+    shared_[s].clear();
+    for (const Instruction& instruction : program_.stages[s])
+      shared_[s].push_back(sharing.share(instruction));
+  }
+}
+
 std::span<const TensorSpec> NativeModel::observation_spec() const noexcept { return signature_.observation; }
 
 void NativeModel::run(Stage stage) const noexcept VLA_RT_NONBLOCKING {
   const FlushDenormals flush;
-  vla_rt::run(program_.stages[static_cast<std::size_t>(stage)], *kernels_);
+  const auto s = static_cast<std::size_t>(stage);
+  if (!second_thread_) return vla_rt::run(program_.stages[s], *kernels_);
+  second_thread_->begin();
+  for (std::size_t i = 0; i < shared_[s].size(); ++i) {
+    if (shared_[s][i])
+      second_thread_->run(*shared_[s][i]);
+    else
+      vla_rt::run(program_.stages[s][i], *kernels_);
+  }
+  second_thread_->end();
 }
 
 void NativeModel::prepare(std::span<const double> times) {

@@ -1,5 +1,7 @@
 #pragma once
+#include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -7,6 +9,7 @@
 #include "inference/arena.hpp"
 #include "inference/plan.hpp"
 #include "inference/program.hpp"
+#include "inference/second_thread.hpp"
 #include "vla_rt/core/api.hpp"
 #include "vla_rt/inference/backend_registry.hpp"
 #include "vla_rt/inference/instruction_set.hpp"
@@ -18,11 +21,14 @@ namespace vla_rt {
 ///
 /// Thread: one thread at a time, any thread. Real-time: `encode` and `step` allocate nothing, take no lock,
 /// make no system call, and do the same work whatever the numbers are; they throw only for arguments of a
-/// wrong size. Denormal numbers are zero inside; the thread's own mode is put back. `prepare` allocates.
+/// wrong size. Denormal numbers are zero inside; the thread's own mode is put back. `prepare` allocates. With
+/// a signature of two threads a second one, made here with the scheduling of this caller, computes parts of
+/// the larger matrices: the answers are the same bits, and a second thread that is held up delays a matrix by
+/// a millisecond at most (see SecondThread).
 class VLA_RT_API NativeModel final : public Model {
  public:
   /// Throws FormatError naming the field for a plan that does not hold what it must, ModelError when it does
-  /// not fit the signature.
+  /// not fit the signature, ConfigError for a number of threads other than 1 and 2.
   NativeModel(Plan plan, const PlanWeights& weights, const ModelSignature& signature, InstructionSet set);
   ~NativeModel() override;
 
@@ -40,12 +46,15 @@ class VLA_RT_API NativeModel final : public Model {
   void step(std::span<const float> x, int k, std::span<float> out) override;
 
  private:
+  void bind(const Plan& plan, const PlanWeights& weights, bool is_shared);
   void run(Stage stage) const noexcept VLA_RT_NONBLOCKING;
 
   ModelSignature signature_;
   const Kernels* kernels_;
   Arena arena_, table_;
   Program program_;
+  std::array<std::vector<std::optional<SharedMatrix>>, kNumStages> shared_;  ///< by instruction; with threads
+  std::unique_ptr<SecondThread> second_thread_;
   std::size_t input_size_ = 0, answer_size_ = 0;
   float* rows_ = nullptr;  ///< one row of `table_` per time
   std::size_t num_times_ = 0;

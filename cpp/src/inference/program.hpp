@@ -58,6 +58,7 @@ struct Program {
                                 Arena& arena);
 
 /// Real-time: no allocation, lock or system call; the time depends on the program alone.
+void run(const Instruction& instruction, const Kernels& kernels) noexcept VLA_RT_NONBLOCKING;
 void run(const std::vector<Instruction>& instructions, const Kernels& kernels) noexcept VLA_RT_NONBLOCKING;
 
 }  // namespace vla_rt

@@ -1,6 +1,7 @@
 #include "package/feature_input.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -95,6 +96,9 @@ void FeatureInput::convert_image(const TensorView& raw) {
 }
 
 void FeatureInput::require_finite() const {
+  std::uint32_t largest = 0;  // without sign; infinity and what is no number are the largest of all
+  for (const float v : floats_) largest = std::max(largest, std::bit_cast<std::uint32_t>(v) & 0x7fffffffU);
+  if (largest < 0x7f800000U) return;
   const auto it = std::ranges::find_if_not(floats_, [](float v) { return std::isfinite(v); });
   if (it != floats_.end())
     throw ConfigError(indexed(spec_.tensor.name, it - floats_.begin()), number(static_cast<double>(*it)),

@@ -146,10 +146,16 @@ struct Policy::Impl {
   std::mutex mutex;
 };
 
-std::unique_ptr<Policy> Policy::load(const std::filesystem::path& folder, const std::string& backend) {
+std::unique_ptr<Policy> Policy::load(const std::filesystem::path& folder, const std::string& backend,
+                                     int threads) {
   PolicySpec spec = read_policy_spec(folder);
+  const std::string chosen = choose_backend(spec, backend);
+  if (threads != 1 && chosen != "native")
+    throw ModelError("threads", std::to_string(threads), "must be 1 for the backend " + chosen);
   verify_files(spec, folder);
-  auto model = open_model(choose_backend(spec, backend), folder, signature_of(spec));
+  ModelSignature signature = signature_of(spec);
+  signature.threads = threads;
+  auto model = open_model(chosen, folder, signature);
   return std::make_unique<Policy>(std::move(spec), std::move(model), folder);
 }
 

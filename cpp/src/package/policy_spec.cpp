@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "package/crc32.hpp"
+#include "package/mapped_file.hpp"
 #include "package/spec_json.hpp"
 #include "vla_rt/action_space/action_space.hpp"
 #include "vla_rt/core/capacity.hpp"
@@ -235,12 +236,10 @@ PolicySpec read_policy_spec(const std::filesystem::path& folder) {
 }
 
 void verify_files(const PolicySpec& spec, const std::filesystem::path& folder) {
-  std::vector<char> block(std::size_t{1} << 18);
   for (const auto& [name, file] : spec.files) {
-    std::ifstream in(folder / name, std::ios::binary);
+    const MappedFile mapped(folder / name);
     Crc32 crc32;
-    while (in.read(block.data(), static_cast<std::streamsize>(block.size())) || in.gcount() > 0)
-      crc32.add(std::span(block).first(static_cast<std::size_t>(in.gcount())));
+    crc32.add(mapped.bytes());
     if (crc32.value() != file.crc32)
       throw FormatError(
           std::string(kFile) + "#/files/" + name + "/crc32", hexadecimal(crc32.value()),

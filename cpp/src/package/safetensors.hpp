@@ -1,9 +1,9 @@
 #pragma once
-#include <cstddef>
 #include <filesystem>
 #include <string>
 
 #include "inference/plan.hpp"
+#include "package/mapped_file.hpp"
 
 namespace vla_rt {
 
@@ -15,9 +15,6 @@ class SafetensorsFile {
  public:
   /// Throws FormatError naming file and field.
   explicit SafetensorsFile(const std::filesystem::path& file);
-  ~SafetensorsFile();
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
   /// Tensors of dtype F32, BF16 or I8 by name; valid as long as this object lives.
   [[nodiscard]] const PlanWeights& tensors() const noexcept { return tensors_; }
@@ -25,8 +22,7 @@ class SafetensorsFile {
  private:
   void read_header();
 
-  const std::byte* data_ = nullptr;
-  std::size_t size_ = 0;
+  MappedFile file_;
   std::string name_;
   PlanWeights tensors_;
 };

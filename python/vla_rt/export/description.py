@@ -3,14 +3,80 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vla_rt import _core
+from vla_rt._core import Normalizer
 from vla_rt.errors import ConfigError, FormatError, error
+from vla_rt.export.protocol import AnyPolicy, Feature
 
 DESCRIPTION_FILE = "policy.json"
+
+
+def describe(
+    policy: AnyPolicy,
+    normalizer: Normalizer | Mapping[str, Normalizer] | None = None,
+    action_space: Any = None,
+    period_s: float | None = None,
+    observation_spec: Sequence[Feature] | None = None,
+) -> dict[str, Any]:
+    """What `policy.json` says of a policy before there is a network; arguments as of `export_policy`."""
+    config = policy.config
+    normalizers = dict(policy.normalizers)
+    if isinstance(normalizer, Normalizer):
+        normalizers["action"] = normalizer
+    elif normalizer is not None:
+        normalizers |= normalizer
+    if action_space is None:
+        action_space = getattr(config, "action_space", None)
+    features = config.observation if observation_spec is None else observation_spec
+    identity = Normalizer("identity")
+    return {
+        "schema_version": 1,
+        "kind": _kind(policy),
+        "horizon": config.horizon,
+        "action_dim": config.action_dim,
+        "execution_horizon": config.execution_horizon,
+        "n_obs_steps": getattr(config, "n_obs_steps", 1),
+        "first_row": getattr(config, "first_row", 0),
+        "period_s": config.period_s if period_s is None else period_s,
+        "observation": [
+            {
+                "name": name,
+                "kind": _feature_kind(name, tuple(shape), config),
+                "dtype": dtype,
+                "shape": list(shape),
+                "normalizer": _core.normalizer_dict(normalizers.get(name, identity)),
+            }
+            for name, shape, dtype in features
+        ],
+        "action_normalizer": _core.normalizer_dict(normalizers.get("action", identity)),
+        "action_space": None if action_space is None else _core.action_space_dict(action_space),
+        "sampler": policy.sampler_spec(),
+        "tokenizer": policy.tokenizer_spec() if hasattr(policy, "tokenizer_spec") else None,
+        "files": {},
+        "checks": {},
+    }
+
+
+def _kind(policy: object) -> str:
+    """`FlowMatchingPolicy` is "flow_matching", unless it says `kind` itself."""
+    kind = getattr(policy, "kind", None)
+    if isinstance(kind, str):
+        return kind
+    name = type(policy).__name__.removesuffix("Policy") or type(policy).__name__
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _feature_kind(name: str, shape: tuple[int, ...], config: object) -> str:
+    images = getattr(config, "images", None)
+    if images is None:
+        return "image" if len(shape) == 3 and "image" in name else "state"
+    return "image" if name in images else "state"
 
 
 def write_description(folder: Path, spec: dict[str, Any]) -> None:

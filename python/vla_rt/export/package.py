@@ -16,7 +16,7 @@ from vla_rt import _backends, _core
 from vla_rt._core import Normalizer, Policy
 from vla_rt.errors import ConfigError, ModelError, error
 from vla_rt.export import narrowing
-from vla_rt.export.description import write_description
+from vla_rt.export.description import describe, write_description
 from vla_rt.export.protocol import AnyPolicy, Feature
 
 if TYPE_CHECKING:  # it imports torch
@@ -90,7 +90,7 @@ def export_policy(
                 ModelError, "precision", precision, "is one of the native network; the others' is float32"
             )
         names = _backend_names("native", device)
-    spec = _spec(policy, normalizer, action_space, period_s, observation_spec)
+    spec = describe(policy, normalizer, action_space, period_s, observation_spec)
     spec["precision"] = "float32"
     spec["device"] = device
     try:
@@ -135,67 +135,6 @@ def _backend_names(backends: Sequence[str] | str | None, device: str) -> tuple[s
             raise error(ModelError, "backend", name, f"runs on the cpu alone, not on {device}")
         _backends.open_backend(name)
     return names
-
-
-def _spec(
-    policy: AnyPolicy,
-    normalizer: Normalizer | Mapping[str, Normalizer] | None,
-    action_space: Any,
-    period_s: float | None,
-    observation_spec: Sequence[Feature] | None,
-) -> dict[str, Any]:
-    config = policy.config
-    normalizers = dict(policy.normalizers)
-    if isinstance(normalizer, Normalizer):
-        normalizers["action"] = normalizer
-    elif normalizer is not None:
-        normalizers |= normalizer
-    if action_space is None:
-        action_space = getattr(config, "action_space", None)
-    features = config.observation if observation_spec is None else observation_spec
-    identity = Normalizer("identity")
-    return {
-        "schema_version": 1,
-        "kind": _kind(policy),
-        "horizon": config.horizon,
-        "action_dim": config.action_dim,
-        "execution_horizon": config.execution_horizon,
-        "n_obs_steps": getattr(config, "n_obs_steps", 1),
-        "first_row": getattr(config, "first_row", 0),
-        "period_s": config.period_s if period_s is None else period_s,
-        "observation": [
-            {
-                "name": name,
-                "kind": _feature_kind(name, tuple(shape), config),
-                "dtype": dtype,
-                "shape": list(shape),
-                "normalizer": _core.normalizer_dict(normalizers.get(name, identity)),
-            }
-            for name, shape, dtype in features
-        ],
-        "action_normalizer": _core.normalizer_dict(normalizers.get("action", identity)),
-        "action_space": None if action_space is None else _core.action_space_dict(action_space),
-        "sampler": policy.sampler_spec(),
-        "tokenizer": policy.tokenizer_spec() if hasattr(policy, "tokenizer_spec") else None,
-        "files": {},
-        "checks": {},
-    }
-
-
-def _kind(policy: object) -> str:
-    """`FlowMatchingPolicy` is "flow_matching", unless it says `kind` itself."""
-    kind = getattr(policy, "kind", None)
-    if isinstance(kind, str):
-        return kind
-    name = type(policy).__name__.removesuffix("Policy") or type(policy).__name__
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def _feature_kind(name: str, shape: tuple[int, ...], config: object) -> str:
-    images = getattr(config, "images", None)
-    if images is None:
-        return "image" if len(shape) == 3 and "image" in name else "state"
-    return "image" if name in images else "state"
 
 
 def _network_parts(policy: object) -> tuple[str, ...]:

@@ -308,70 +308,78 @@ TEST_CASE("group norm with FiLM, activation and residual is their composition") 
 }
 
 TEST_CASE("attention, causal and masked, and products") {
+  struct Sizes {
+    std::size_t queries, keys, depth, width;
+  };
   for (const InstructionSet set : sets())
-    for (const bool causal : {false, true}) {
-      constexpr std::size_t kHeads = 2, kQueries = 5, kKeys = 7, kDepth = 6, kWidth = 19;
-      const Guarded q(kHeads * kQueries * kDepth), k(kHeads * kKeys * kDepth), v(kHeads * kKeys * kWidth),
-          mask(kKeys), y(kHeads * kQueries * kWidth), scores(kKeys), p(kHeads * kQueries * kWidth),
-          a(kHeads * kQueries * kKeys);
-      q.fill(1);
-      k.fill(2);
-      v.fill(3);
-      mask.fill(4);
-      a.fill(5);
-      AttentionArgs args{};
-      args.query = q.data();
-      args.key = k.data();
-      args.value = v.data();
-      args.mask = mask.data();
-      args.output = y.data();
-      args.query_stride[0] = kQueries * kDepth, args.query_stride[1] = kDepth;
-      args.key_stride[0] = kKeys * kDepth, args.key_stride[1] = kDepth;
-      args.value_stride[0] = kKeys * kWidth, args.value_stride[1] = kWidth;
-      args.output_stride[0] = kQueries * kWidth, args.output_stride[1] = kWidth;
-      args.mask_stride[2] = 1;
-      args.heads = kHeads, args.queries = kQueries, args.keys = kKeys, args.depth = kDepth,
-      args.value_depth = kWidth;
-      args.scale = 0.4f;
-      args.causal = causal;
-      args.scores = scores.data();
-      kernels(set)->attention(args);
-      kernels(set)->product({a.data(),
-                             v.data(),
-                             p.data(),
-                             {kQueries * kKeys, kKeys, 1},
-                             {kKeys * kWidth, kWidth},
-                             {kQueries * kWidth, kWidth},
-                             kHeads,
-                             kQueries,
-                             kKeys,
-                             kWidth});
-      std::vector<double> expected, products;
-      for (std::size_t h = 0; h < kHeads; ++h)
-        for (std::size_t i = 0; i < kQueries; ++i) {
-          std::vector<double> w(kKeys, 0.0);
-          double total = 0;
-          for (std::size_t j = 0; j < (causal ? i + 1 : kKeys); ++j) {
-            double dot = 0;
-            for (std::size_t d = 0; d < kDepth; ++d)
-              dot += double{q[(h * kQueries + i) * kDepth + d]} * k[(h * kKeys + j) * kDepth + d];
-            w[j] = std::exp(0.4 * dot + mask[j]);
-            total += w[j];
-          }
-          for (std::size_t c = 0; c < kWidth; ++c) {
-            double sum = 0, product = 0;
-            for (std::size_t j = 0; j < kKeys; ++j) {
-              sum += w[j] / total * v[(h * kKeys + j) * kWidth + c];
-              product += double{a[(h * kQueries + i) * kKeys + j]} * v[(h * kKeys + j) * kWidth + c];
+    for (const bool causal : {false, true})
+      for (const Sizes& s :
+           {Sizes{5, 7, 6, 19}, {1, 1, 1, 1}, {4, 33, 64, 64}, {9, 16, 17, 150}, {7, 3, 40, 8}}) {
+        constexpr std::size_t kHeads = 2;
+        const auto [queries, keys, depth, width] = s;
+        const Guarded q(kHeads * queries * depth), k(kHeads * keys * depth), v(kHeads * keys * width),
+            mask(keys), y(kHeads * queries * width), scores(kQueryBlock * keys), p(kHeads * queries * width),
+            a(kHeads * queries * keys);
+        q.fill(1);
+        k.fill(2);
+        v.fill(3);
+        mask.fill(4);
+        a.fill(5);
+        AttentionArgs args{};
+        args.query = q.data();
+        args.key = k.data();
+        args.value = v.data();
+        args.mask = mask.data();
+        args.output = y.data();
+        const auto wide = [](std::size_t n) { return static_cast<std::int64_t>(n); };
+        const auto count = [](std::size_t n) { return static_cast<int>(n); };
+        args.query_stride[0] = wide(queries * depth), args.query_stride[1] = wide(depth);
+        args.key_stride[0] = wide(keys * depth), args.key_stride[1] = wide(depth);
+        args.value_stride[0] = wide(keys * width), args.value_stride[1] = wide(width);
+        args.output_stride[0] = wide(queries * width), args.output_stride[1] = wide(width);
+        args.mask_stride[2] = 1;
+        args.heads = kHeads, args.queries = count(queries), args.keys = count(keys),
+        args.depth = count(depth), args.value_depth = count(width);
+        args.scale = 0.4f;
+        args.causal = causal;
+        args.scores = scores.data();
+        kernels(set)->attention(args);
+        kernels(set)->product({a.data(),
+                               v.data(),
+                               p.data(),
+                               {wide(queries * keys), wide(keys), 1},
+                               {wide(keys * width), wide(width)},
+                               {wide(queries * width), wide(width)},
+                               kHeads,
+                               count(queries),
+                               count(keys),
+                               count(width)});
+        std::vector<double> expected, products;
+        for (std::size_t h = 0; h < kHeads; ++h)
+          for (std::size_t i = 0; i < queries; ++i) {
+            std::vector<double> w(keys, 0.0);
+            double total = 0;
+            for (std::size_t j = 0; j < (causal ? std::min(i + 1, keys) : keys); ++j) {
+              double dot = 0;
+              for (std::size_t d = 0; d < depth; ++d)
+                dot += double{q[(h * queries + i) * depth + d]} * k[(h * keys + j) * depth + d];
+              w[j] = std::exp(0.4 * dot + mask[j]);
+              total += w[j];
             }
-            expected.push_back(sum);
-            products.push_back(product);
+            for (std::size_t c = 0; c < width; ++c) {
+              double sum = 0, product = 0;
+              for (std::size_t j = 0; j < keys; ++j) {
+                sum += w[j] / total * v[(h * keys + j) * width + c];
+                product += double{a[(h * queries + i) * keys + j]} * v[(h * keys + j) * width + c];
+              }
+              expected.push_back(sum);
+              products.push_back(product);
+            }
           }
-        }
-      CAPTURE(to_string(set));
-      CHECK(error(y, expected) < 2e-6);
-      CHECK(error(p, products) < 2e-6);
-    }
+        CAPTURE(to_string(set));
+        CHECK(error(y, expected) < 2e-6);
+        CHECK(error(p, products) < 2e-6);
+      }
 }
 
 TEST_CASE("rows are taken from and put into tables; an index outside is taken to the nearest row") {

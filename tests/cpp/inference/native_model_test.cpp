@@ -8,12 +8,15 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <new>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "instruments/syscall_trap.hpp"
@@ -38,6 +41,38 @@ struct Small {
     return values;
   }
   [[nodiscard]] PlanWeights weights() const { return {{"w1", w1}, {"w2", w2}, {"v", v}, {"vo", vo}}; }
+
+  /// With w1 and w2 in narrower numbers, which this object then holds.
+  [[nodiscard]] PlanWeights weights(WeightType type) {
+    PlanWeights result = weights();
+    for (const auto& [name, values] : {std::pair("w1", &w1), std::pair("w2", &w2)}) {
+      if (type == WeightType::BFloat16) {
+        for (const float value : *values)
+          words[name].push_back(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16));
+        result[name] = {type, words[name].data(), values->size()};
+      } else if (type == WeightType::Int8) {
+        for (const float value : *values) bytes[name].push_back(static_cast<std::int8_t>(value / kScale));
+        result[name] = {type, bytes[name].data(), values->size()};
+      }
+    }
+    result["scale"] = scale;
+    return result;
+  }
+  static constexpr float kScale = 0.02f;
+  std::map<std::string, std::vector<std::uint16_t>> words;
+  std::map<std::string, std::vector<std::int8_t>> bytes;
+  std::vector<float> scale = std::vector<float>(kHidden, kScale);
+
+  [[nodiscard]] static Plan plan(WeightType type) {
+    Plan result = plan();
+    if (type != WeightType::Int8) return result;
+    result.buffers.push_back({BufferRole::Weight, 0, "scale"});
+    result.views.push_back({12, 0, {kHidden}, {1}});
+    result.views.push_back({12, 0, {kSize}, {1}});
+    result.stages[2][1].inputs.push_back(12);
+    result.stages[2][2].inputs.insert(result.stages[2][2].inputs.end(), {-1, 13});
+    return result;
+  }
 
   [[nodiscard]] static Plan plan() {
     using R = BufferRole;
@@ -84,14 +119,21 @@ const std::vector<std::int64_t> kShape{3};
 const ModelSignature kSignature{{{"o", DType::Float32, {3}}}, 4, 3};
 
 struct Runner {
-  explicit Runner(InstructionSet set = best_instruction_set())
-      : model(small.plan(), small.weights(), kSignature, set) {
+  explicit Runner(InstructionSet set = best_instruction_set(), WeightType type = WeightType::Float32,
+                  int threads = 1)
+      : model(small.plan(type), small.weights(type), signature(threads), set) {
     model.prepare(std::vector<double>{0.25, 0.75});
   }
   void chunk() {
     const TensorView view{observation.data(), DType::Float32, kShape};
     model.encode({&view, 1});
     for (int k = 0; k < 2; ++k) model.step(x, k, answer[static_cast<std::size_t>(k)]);
+  }
+
+  static ModelSignature signature(int threads) {
+    ModelSignature result = kSignature;
+    result.threads = threads;
+    return result;
   }
 
   Small small;
@@ -121,8 +163,33 @@ TEST_CASE("every instruction set answers what the formula says, and the same bit
   }
 }
 
-TEST_CASE("a chunk allocates nothing, calls no system and faults no page") {
-  Runner runner;
+TEST_CASE("narrow networks answer what the formula says, roughly, and the same bits again") {
+  for (const InstructionSet set :
+       {InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512, InstructionSet::Avx512Bf16})
+    for (const WeightType type : {WeightType::BFloat16, WeightType::Int8}) {
+      if (set > best_instruction_set()) continue;
+      Runner runner(set, type);
+      CAPTURE(to_string(set));
+      CAPTURE(static_cast<int>(type));
+      runner.chunk();
+      for (std::size_t k = 0; k < 2; ++k) {
+        const auto expected = runner.small.exact(runner.x.data(), 0.25 + 0.5 * static_cast<double>(k),
+                                                 runner.observation.data());
+        const double largest =
+            std::fabs(*std::ranges::max_element(expected, {}, [](double value) { return std::fabs(value); }));
+        for (std::size_t i = 0; i < kSize; ++i)
+          CHECK(std::fabs(runner.answer[k][i] - expected[i]) < 0.1 * largest);
+      }
+      const auto before = runner.answer;
+      runner.chunk();
+      CHECK(std::memcmp(before.data(), runner.answer.data(), sizeof before) == 0);
+    }
+}
+
+namespace {
+
+void check_quiet(WeightType type, int threads) {
+  Runner runner(best_instruction_set(), type, threads);
   runner.chunk();
   const long before = allocations();
   rusage usage{};
@@ -134,12 +201,25 @@ TEST_CASE("a chunk allocates nothing, calls no system and faults no page") {
   CHECK(usage.ru_minflt + usage.ru_majflt == faults);
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
   const int code = syscall_trap::exit_code_of([&] {
+    Runner own(best_instruction_set(), type, threads);  // its second thread, which a fork leaves behind
+    own.chunk();
     syscall_trap::arm();
-    for (int i = 0; i < 10; ++i) runner.chunk();
+    for (int i = 0; i < 10; ++i) own.chunk();
     _exit(syscall_trap::kClean);
   });
   CHECK((code == syscall_trap::kClean || code == syscall_trap::kNoFilter));
 #endif
+}
+
+}  // namespace
+
+TEST_CASE("a chunk allocates nothing, calls no system and faults no page, in every precision") {
+  for (const WeightType type : {WeightType::Float32, WeightType::BFloat16, WeightType::Int8})
+    for (const int threads : {1, 2}) {
+      CAPTURE(static_cast<int>(type));
+      CAPTURE(threads);
+      check_quiet(type, threads);
+    }
 }
 
 TEST_CASE("denormal numbers are zero inside and the thread's own mode comes back") {

@@ -3,12 +3,17 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "package/crc32.hpp"
 #include "package/policy_documents.hpp"
 #include "vla_rt/core/errors.hpp"
 
@@ -229,4 +234,21 @@ TEST_CASE("the folder must hold the files that are listed, in their size") {
                        doctest::Contains("files/model.ts/crc32"), FormatError);
   std::filesystem::resize_file(folder.path / "policy.json", (16 << 20) + 1);
   CHECK_THROWS_WITH_AS((void)read_policy_spec(folder.path), doctest::Contains("16 MiB"), FormatError);
+}
+
+TEST_CASE("CRC-32 is zlib's, from tables and by folding, of every length and in pieces") {
+  std::vector<char> bytes(1000);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * i * 7 + i / 3);
+  const std::string_view digits = "123456789";
+  CHECK(crc32_by_tables(digits) == 0xCBF43926U);  // the check value of the catalogue
+  for (std::size_t n = 0; n <= bytes.size(); n = n < 300 ? n + 1 : n + 97)
+    for (const std::size_t start : {0U, 1U, 15U}) {
+      const auto piece = std::span<const char>(bytes).subspan(0, n);
+      Crc32 whole, parts;
+      whole.add(piece);
+      parts.add(piece.first(std::min(start, n)));
+      parts.add(piece.subspan(std::min(start, n)));
+      CHECK(whole.value() == crc32_by_tables(piece));
+      CHECK(parts.value() == whole.value());
+    }
 }

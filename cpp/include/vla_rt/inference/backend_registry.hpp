@@ -21,6 +21,7 @@ struct ModelSignature {
   std::vector<std::int64_t> input{};    ///< what `step` takes; empty: (T, D)
   std::vector<std::int64_t> output{};   ///< what `step` answers; empty: (T, D)
   std::string device = "cpu";           ///< "cpu", "cuda", "cuda:1": where the network runs
+  int threads = 1;                      ///< of the native engine: 1, or 2 where a core is idle anyway
 
   [[nodiscard]] VLA_RT_API std::vector<std::int64_t> input_shape() const;
   [[nodiscard]] VLA_RT_API std::vector<std::int64_t> output_shape() const;

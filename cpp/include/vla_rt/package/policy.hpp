@@ -22,10 +22,11 @@ namespace vla_rt {
 class VLA_RT_API Policy {
  public:
   /// Opens the package in `folder` with the named backend, or with the first of native and torchscript that
-  /// the package has and this process knows (other backends only when named).
+  /// the package has and this process knows (other backends only when named). `threads` = 2 gives the native
+  /// engine a second thread, which spins while a chunk is made: for a core that is idle anyway.
   /// Throws FormatError for a package that is not what it should be, ModelError when no backend can run it.
   [[nodiscard]] static std::unique_ptr<Policy> load(const std::filesystem::path& folder,
-                                                    const std::string& backend = "");
+                                                    const std::string& backend = "", int threads = 1);
 
   /// A policy over a network of the caller's own; `folder` holds the files of a tokenizer that has some.
   /// Throws FormatError for a spec that no package may hold, ConfigError when the network does not fit it.

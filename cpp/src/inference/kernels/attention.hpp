@@ -1,16 +1,12 @@
 #pragma once
 // Products of two values that are both computed: attention and matrix products.
+#include <type_traits>
+
 #include "inference/kernels.hpp"
 #include "inference/kernels/rows.hpp"
 
 namespace vla_rt {
 namespace {
-
-inline float dot(const float* a, const float* b, int n) {
-  Vec s = set1(0.0f);
-  over(n, [&](int i, int m) { s = fma(part(a + i, m), part(b + i, m), s); });
-  return sum(s);
-}
 
 /// out[c] = sum over k of a[k * a_stride] * b[k][c]
 inline void weighted_rows(const float* a, std::int64_t a_stride, const float* b, std::int64_t b_stride,
@@ -32,23 +28,102 @@ inline void weighted_rows(const float* a, std::int64_t a_stride, const float* b,
   });
 }
 
-inline void attention(const AttentionArgs& args) noexcept {
-  for (int h = 0; h < args.heads; ++h)
-    for (int q = 0; q < args.queries; ++q) {
-      const float* query = args.query + h * args.query_stride[0] + q * args.query_stride[1];
-      const float* key = args.key + h * args.key_stride[0];
-      const int keys = args.causal && q + 1 < args.keys ? q + 1 : args.keys;
-      for (int k = 0; k < keys; ++k)
-        args.scores[k] = dot(query, key + k * args.key_stride[1], args.depth) * args.scale;
-      if (args.mask != nullptr) {
-        const float* mask = args.mask + h * args.mask_stride[0] + q * args.mask_stride[1];
-        for (int k = 0; k < keys; ++k) args.scores[k] += mask[k * args.mask_stride[2]];
-      }
-      const float total = exponentials(args.scores, args.scores, keys);
-      weighted_rows(args.scores, 1, args.value + h * args.value_stride[0], args.value_stride[1], keys,
-                    args.value_depth, 1.0f / total,
-                    args.output + h * args.output_stride[0] + q * args.output_stride[1]);
+/// scores[i] = query . key i, for `keys` of them.
+inline void dots(const float* query, const float* key, std::int64_t key_stride, int keys, int depth,
+                 float* scores) {
+  constexpr int kNear = 4;  // keys addressed from one pointer
+  over(keys, [&](int first, int count) {
+    Vec products[kWidth];
+    for (int i = 0; i < kWidth; ++i) products[i] = set1(0.0f);
+    const float* row = key + first * key_stride;
+    if (count == kWidth) {
+      over(depth, [&](int d, int m) {
+        const Vec q = part(query + d, m);
+        const float* near = row + d;
+        for (int i = 0; i < kWidth; i += kNear) {
+          for (int j = 0; j < kNear; ++j)
+            products[i + j] = fma(q, part(near + j * key_stride, m), products[i + j]);
+          near += kNear * key_stride;
+        }
+      });
+    } else {
+      for (int i = 0; i < count; ++i)
+        over(depth, [&](int d, int m) {
+          products[i] = fma(part(query + d, m), part(row + i * key_stride + d, m), products[i]);
+        });
     }
+    put(scores + first, sums(products), count);
+  });
+}
+
+/// Turns the scores of one query into exponentials; returns one over their sum.
+inline float weights_of(const AttentionArgs& args, int head, int query, int seen, float* scores) {
+  over(seen, [&](int i, int m) { put(scores + i, mul(part(scores + i, m), set1(args.scale)), m); });
+  if (args.mask != nullptr) {
+    const float* mask = args.mask + head * args.mask_stride[0] + query * args.mask_stride[1];
+    for (int k = 0; k < seen; ++k) scores[k] += mask[k * args.mask_stride[2]];
+  }
+  return 1.0f / exponentials(scores, scores, seen);
+}
+
+/// Rows of values weighted by each of `Queries` rows of scores.
+template <int Queries>
+inline void mixed_values(const AttentionArgs& args, int head, int first_query, int keys, const float* scores,
+                         const float (&factor)[Queries]) {
+  constexpr int kVectors = kAccumulators / Queries < 4 ? kAccumulators / Queries : 4;
+  const float* value = args.value + head * args.value_stride[0];
+  const auto columns = [&](int c, auto load_row, auto write, auto vectors) {
+    constexpr int kCount = decltype(vectors)::value;
+    Vec sum[Queries][kCount];
+    for (int q = 0; q < Queries; ++q)
+      for (int v = 0; v < kCount; ++v) sum[q][v] = set1(0.0f);
+    for (int k = 0; k < keys; ++k) {
+      const float* row = value + k * args.value_stride[1] + c;
+      for (int v = 0; v < kCount; ++v) {
+        const Vec r = load_row(row + v * kWidth);
+        for (int q = 0; q < Queries; ++q)
+          sum[q][v] = fma(set1(scores[q * std::int64_t{args.keys} + k]), r, sum[q][v]);
+      }
+    }
+    for (int q = 0; q < Queries; ++q) {
+      float* out = args.output + head * args.output_stride[0] + (first_query + q) * args.output_stride[1] + c;
+      for (int v = 0; v < kCount; ++v) write(out + v * kWidth, mul(sum[q][v], set1(factor[q])));
+    }
+  };
+  int c = 0;
+  for (; c + kVectors * kWidth <= args.value_depth; c += kVectors * kWidth)
+    columns(c, load, store, std::integral_constant<int, kVectors>());
+  over(args.value_depth - c, [&](int i, int m) {
+    columns(
+        c + i, [m](const float* p) { return part(p, m); }, [m](float* p, Vec v) { put(p, v, m); },
+        std::integral_constant<int, 1>());
+  });
+}
+
+template <int Queries>
+inline void attend(const AttentionArgs& args, int head, int first_query) {
+  const int last = first_query + Queries;
+  const int keys = args.causal && last < args.keys ? last : args.keys;  // of the last query
+  const float* key = args.key + head * args.key_stride[0];
+  float factor[Queries];
+  for (int q = 0; q < Queries; ++q) {
+    const int query = first_query + q, seen = args.causal && query + 1 < keys ? query + 1 : keys;
+    float* scores = args.scores + q * std::int64_t{args.keys};
+    dots(args.query + head * args.query_stride[0] + query * args.query_stride[1], key, args.key_stride[1],
+         seen, args.depth, scores);
+    factor[q] = weights_of(args, head, query, seen, scores);
+    for (int k = seen; k < keys; ++k) scores[k] = 0.0f;
+  }
+  mixed_values<Queries>(args, head, first_query, keys, args.scores, factor);
+}
+
+inline void attention(const AttentionArgs& args) noexcept {
+  static_assert(kQueryBlock == 4);
+  for (int h = 0; h < args.heads; ++h) {
+    int q = 0;
+    for (; q + 4 <= args.queries; q += 4) attend<4>(args, h, q);
+    for (; q < args.queries; ++q) attend<1>(args, h, q);
+  }
 }
 
 inline void product(const ProductArgs& args) noexcept {

@@ -23,6 +23,8 @@ constexpr Tile tile_of(int num_rows) {
 
 inline __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
+/// Asks for a line that will be read soon.
+inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 inline Vec set1(float v) { return _mm512_set1_ps(v); }
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline Vec load_some(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
@@ -51,6 +53,23 @@ inline Mask equal(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 inline Vec select(Mask m, Vec yes, Vec no) { return _mm512_mask_blend_ps(m, no, yes); }
 
 inline float sum(Vec v) { return _mm512_reduce_add_ps(v); }
+/// Lane i is the sum of v[i].
+inline Vec sums(const Vec (&v)[kWidth]) {
+  Vec four[4];  // of each four: their sums over every quarter, quarter by quarter
+  for (int i = 0; i < 4; ++i) {
+    Vec two[2];
+    for (int j = 0; j < 2; ++j) {
+      const Vec a = v[4 * i + 2 * j], b = v[4 * i + 2 * j + 1];
+      two[j] = add(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    }
+    const __m512d a = _mm512_castps_pd(two[0]), b = _mm512_castps_pd(two[1]);
+    four[i] = add(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+  }
+  const auto halves = [](Vec a, Vec b) {
+    return add(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+  };
+  return halves(halves(four[0], four[1]), halves(four[2], four[3]));
+}
 inline float largest(Vec v) { return _mm512_reduce_max_ps(v); }
 
 }  // namespace

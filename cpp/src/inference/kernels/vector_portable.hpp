@@ -19,6 +19,8 @@ struct Tile {
 constexpr int kAccumulators = 8, kMostVectors = 8, kMostRows = 4;
 constexpr Tile tile_of(int num_rows) { return num_rows == 1 ? Tile{8, 1} : Tile{2, 4}; }
 
+/// Asks for a line that will be read soon.
+inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 inline Vec set1(float v) { return Vec{v, v, v, v}; }
 inline Vec load(const float* p) {
   Vec v;
@@ -75,6 +77,8 @@ inline Vec mantissa_of(Vec a) {
 }
 
 inline float sum(Vec v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+/// Lane i is the sum of v[i].
+inline Vec sums(const Vec (&v)[kWidth]) { return Vec{sum(v[0]), sum(v[1]), sum(v[2]), sum(v[3])}; }
 inline float largest(Vec v) {
   const float a = v[0] > v[2] ? v[0] : v[2], b = v[1] > v[3] ? v[1] : v[3];
   return a > b ? a : b;
