@@ -152,7 +152,9 @@ void bind_binning(py::module_& m) {
              require_shape(in, "edges", {-1, -1});
              if (in.shape(0) < 1)
                throw ConfigError("edges", "shape " + shape_text(in), "must have a row per dimension");
-             return std::make_unique<QuantileTokenizer>(elements(in), static_cast<int>(in.shape(0)));
+             const auto rows = static_cast<int>(in.shape(0));
+             const py::gil_scoped_release release;
+             return std::make_unique<QuantileTokenizer>(elements(in), rows);
            }),
            py::arg("edges"), "Edges (D, num_bins + 1), not descending along a row.")
       .def_static(
