@@ -180,9 +180,11 @@ def test_joints_of_the_chain_are_named_or_refused(panda, collision):
         ([0, 1, 2, 3, 4, 5, 6.5], r"chain_joints\[6\] = float"),
         ([], "chain_joints = empty"),
         (3, "chain_joints = int"),
+        (arm, "kinematics = None: chain_joints"),
     ):
+        walls = None if joints is arm else collision
         with pytest.raises(vr.ConfigError, match=message):
-            vr.ConstraintEnforcer(limits, PERIOD, collision=collision, chain_joints=joints)
+            vr.ConstraintEnforcer(limits, PERIOD, collision=walls, chain_joints=joints)
 
 
 def test_a_loop_of_arm_and_gripper_keeps_its_walls(panda, collision):

@@ -127,6 +127,8 @@ ConstraintEnforcer make_enforcer(const JointLimits& limits, double period_s, con
   if (kinematics == nullptr) {
     if (!surroundings.workspaces.empty())
       throw ConfigError("kinematics", "None", "a workspace needs it, to know where its point is");
+    if (!surroundings.chain_joints.empty())
+      throw ConfigError("kinematics", "None", "chain_joints are the joints of its chain");
     return ConstraintEnforcer(limits, period_s, options);
   }
   return ConstraintEnforcer(limits, period_s, options, *kinematics, surroundings);

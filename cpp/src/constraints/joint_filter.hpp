@@ -33,7 +33,8 @@ inline void stop_step(const MotionState& x, const JointBounds& b, double h, Step
   follow_stop(out.end, b, h, out.motion);
 }
 
-/// Largest jerk from x for h seconds after which v + max(a,0)^2/2J + hold max(a,0) <= V. With a1 = a + u h
+/// Largest jerk from x for h seconds after which v + max(a,0)^2/2J + hold max(a,0) <= V: with hold = h/2 one
+/// jerk per tick, however large J is, can bring the acceleration to zero at V. With a1 = a + u h
 /// and w = h/2 + hold the condition is a1^2/2J + a1 w + (v + a h/2 - V) <= 0 for a1 > 0, and
 /// v + (a + a1) h/2 <= V otherwise.
 [[nodiscard]] inline double jerk_to_velocity(double v, double a, double V, double J, double h,
@@ -43,23 +44,21 @@ inline void stop_step(const MotionState& x, const JointBounds& b, double h, Step
   return (a1 - a) / h;
 }
 
-/// Clamps a jerk so that the velocity stays within V, also while the acceleration is brought to zero: by J
-/// at once or, with hold = h/2, by one jerk per tick, which reaches V in two ticks however large J is.
-[[nodiscard]] inline double clamp_to_velocity(const MotionState& x, double u, double V, double J, double h,
-                                              double hold) noexcept {
-  const double most = jerk_to_velocity(x.v, x.a, V, J, h, hold);
-  const double least = -jerk_to_velocity(-x.v, -x.a, V, J, h, hold);
+/// Clamps a jerk so that the velocity stays within V, also while the acceleration is brought to zero.
+[[nodiscard]] inline double clamp_to_velocity(const MotionState& x, double u, double V, double J,
+                                              double h) noexcept {
+  const double most = jerk_to_velocity(x.v, x.a, V, J, h, 0);
+  const double least = -jerk_to_velocity(-x.v, -x.a, V, J, h, 0);
   return least <= most ? std::clamp(u, least, most) : u;
 }
 
-/// Jerks for a whole tick that keep a within A and bring v within V gently.
-[[nodiscard]] inline JerkRange gentle_jerks(const MotionState& x, const TrackingRates& rates,
-                                            double h) noexcept {
-  const auto gentle = [&](double a) {
-    const double u = std::clamp((a - x.a) / h, -rates.J, rates.J);
-    return std::clamp(clamp_to_velocity(x, u, rates.V, rates.J, h, 0.5 * h), -rates.J, rates.J);
-  };
-  return {.least = gentle(-rates.A), .most = gentle(rates.A)};
+/// The most forward (else backward) jerk for a whole tick that keeps a within A and brings v within V by one
+/// jerk per tick.
+[[nodiscard]] inline double gentle_jerk(const MotionState& x, bool forward, const TrackingRates& rates,
+                                        double h) noexcept {
+  const double side = forward ? 1 : -1, v = side * x.v, a = side * x.a;
+  const double u = std::min((rates.A - a) / h, jerk_to_velocity(v, a, rates.V, rates.J, h, 0.5 * h));
+  return side * std::clamp(u, -rates.J, rates.J);
 }
 
 /// A sampled acceleration that left the limit by the rounding of a + u h alone is put back on it.
@@ -145,7 +144,7 @@ inline unsigned filter_tick(MotionState& x, double wish, const JointBounds& b, d
   unsigned refusal = refused(u, y);
   if (refusal == kVelocity) {
     causes |= kVelocity;
-    u = std::clamp(clamp_to_velocity(x, u, b.inner_V * (1 - 1e-12), b.J, h, 0), -b.J, b.J);
+    u = std::clamp(clamp_to_velocity(x, u, b.inner_V * (1 - 1e-12), b.J, h), -b.J, b.J);
     refusal = refused(u, y);
   }
   motion.set(u, h);

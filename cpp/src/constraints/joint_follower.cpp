@@ -73,16 +73,16 @@ unsigned JointFollower::step(std::size_t i, const MotionState& x, const JointBou
   TrackingRates rates{.V = b.V, .A = b.A, .J = b.J};
   if (path_preserving_) rates = common_.rates(i, errors_[i], b);
   // The rates are those of the way to the target, which may move itself.
-  const auto jerks = [&] {
+  const auto edge = [&](bool forward) {
     constexpr double kBelow = 1 - 1e-12;  // so that reaching V is not rounded over it
-    return gentle_jerks(x,
-                        {.V = std::min(b.inner_V * kBelow, rates.V + std::fabs(goal.v)),
-                         .A = std::min(b.A, rates.A + std::fabs(goal.a)),
-                         .J = rates.J},
-                        h_);
+    return gentle_jerk(x, forward,
+                       {.V = std::min(b.inner_V * kBelow, rates.V + std::fabs(goal.v)),
+                        .A = std::min(b.A, rates.A + std::fabs(goal.a)),
+                        .J = rates.J},
+                       h_);
   };
   TrackingWish wish;
-  tracker_.wish(errors_[i], goal, rates, jerks, wish);
+  tracker_.wish(errors_[i], goal, rates, edge, wish);
   const unsigned asked = wish.saturated ? asked_too_much(x, goal.q, b) : 0;
   out.end = x;
   return asked | filter_tick(out.end, wish.motion, b, h_, out.motion);

@@ -50,16 +50,15 @@ HeldCapsule hold_loose(const Kinematics& kinematics, const AttachedFrame& link, 
                         "moves by joint " + joint.name + ", which is not on the chain and " + how +
                             "; give the link before it a capsule of the space this one sweeps");
     };
-    const double half = 0.5 * (joint.max_position - joint.min_position);
-    const double middle = std::isfinite(half) ? joint.min_position + half : 0;
+    const double half = 0.5 * std::fabs(joint.max_position - joint.min_position);
+    const double middle = std::isfinite(half) ? 0.5 * (joint.min_position + joint.max_position) : 0;
     const Vector3 direction = rotate(joint.frame.offset.rotation, joint.axis);
     if (joint.prismatic) {
       if (!std::isfinite(half)) refuse("slides without limits");
       slide(held, direction, middle, half);
     } else {
       if (joint.type != "revolute" && joint.type != "continuous") refuse("is " + joint.type);
-      turn(held, {joint.frame.offset.translation, direction}, middle,
-           std::clamp(half, 0.0, std::numbers::pi));
+      turn(held, {joint.frame.offset.translation, direction}, middle, std::min(half, std::numbers::pi));
     }
   }
   return held;

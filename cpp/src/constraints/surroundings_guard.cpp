@@ -114,8 +114,11 @@ void SurroundingsGuard::slide_steps(const CommandedMotion& now, const LimitsInFo
     const JointBounds& b = limits[i];
     const MotionState x = now.state(i);
     const MotionState error{.q = x.q - (rest_[k] + change_[k]), .v = x.v, .a = x.a};
+    const auto edge = [&](bool forward) {
+      return gentle_jerk(x, forward, {.V = b.inner_V, .A = b.A, .J = b.J}, h_);
+    };
     TickMotion wish;
-    stop_on_target(error, b.A, b.A, b.J, gentle_jerks(x, {.V = b.inner_V, .A = b.A, .J = b.J}, h_), h_, wish);
+    stop_on_target(error, b.A, b.A, b.J, edge, h_, wish);
     steps[i].end = x;
     filter_tick(steps[i].end, wish, b, h_, steps[i].motion);
     causes[i] |= cause;

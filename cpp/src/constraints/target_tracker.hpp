@@ -13,11 +13,6 @@ struct TrackingRates {
   double V = 0, A = 0, J = 0;
 };
 
-/// Jerks from which the tracking law may choose one for a tick.
-struct JerkRange {
-  double least = 0, most = 0;
-};
-
 struct TrackingWish {
   TickMotion motion;
   bool saturated = false;  ///< the target cannot be met now: the limits, not the law, decide
@@ -49,21 +44,22 @@ template <class F>
   return x;
 }
 
-/// The tick of h seconds after which the stop from error e ends at zero error, or as near to it as jerks of
-/// the range allow: one of the range's ends, or its mix with the first h seconds of the stop itself. One
-/// bound on |a| for each direction of the stop.
+/// The tick of h seconds after which the stop from error e ends at zero error, or as near to it as the jerks
+/// allow: the `edge` of them (the most forward one for true, backward for false), or its mix with the first h
+/// seconds of the stop itself. One bound on |a| for each direction of the stop.
 ///
 /// The stop switches its jerk inside ticks, so that one that ends on the target is followed exactly at every
 /// period, however fast J turns A round; and a mix that falls short of the target keeps it before the stop.
-inline void stop_on_target(const MotionState& e, double A_forward, double A_backward, double J,
-                           const JerkRange& range, double h, TickMotion& out) noexcept {
+template <class Edge>
+void stop_on_target(const MotionState& e, double A_forward, double A_backward, double J, const Edge& edge_of,
+                    double h, TickMotion& out) noexcept {
   constexpr double kExact = 1e-12, kShareTolerance = 1e-4;
   const auto miss = [&](const MotionState& z) {
     return z.q + stop_displacement(z.v, z.a, A_forward, A_backward, J);
   };
   const double miss_of_stop = miss(e);  // of every state on it, too: its tail is the same stop
   const bool on_it = std::fabs(miss_of_stop) <= kExact;
-  const double edge = miss_of_stop < 0 ? range.most : range.least;
+  const double edge = edge_of(miss_of_stop < 0);
   const double miss_of_edge = miss(advanced(e, edge, h));
   const bool between = (miss_of_edge > 0) != (miss_of_stop > 0);
   const bool edge_is_nearer = miss_of_stop < 0 ? miss_of_edge > miss_of_stop : miss_of_edge < miss_of_stop;
@@ -118,9 +114,9 @@ class TargetTracker {
             .a = x.a - target.a};
   }
 
-  /// `range` is asked for only beyond the linear law.
-  template <class Range>
-  void wish(const MotionState& e, const TargetMotion& target, const TrackingRates& rates, const Range& range,
+  /// `edge_of` as for `stop_on_target`.
+  template <class Edge>
+  void wish(const MotionState& e, const TargetMotion& target, const TrackingRates& rates, const Edge& edge_of,
             TrackingWish& out) const noexcept {
     const double part_e = gain_e_ * e.q, part_v = gain_v_ * e.v, part_a = gain_a_ * e.a;
     const bool stands = target.v == 0 && target.a == 0;
@@ -131,7 +127,7 @@ class TargetTracker {
     // The target's own acceleration helps one direction of the relative stop and hinders the other.
     const double least = 0.2 * rates.A;
     stop_on_target(e, std::max(rates.A + target.a, least), std::max(rates.A - target.a, least), rates.J,
-                   range(), h_, out.motion);
+                   edge_of, h_, out.motion);
   }
 
  private:

@@ -128,13 +128,18 @@ inline Tally attack_surroundings(std::uint64_t seed, std::int64_t joint_ticks) {
         unjudged = 3;  // the past of a moving start is not known to the judge
     ViolationCounter judge(limits, h);
     judge.reset(enforcer.position());
+    const auto close = [&] {  // a life that ends within its first ticks is not judged
+      if (unjudged > 0) return;
+      tally.violations += judge.total();
+      tally.add_worst(judge);
+    };
     EnforcerReport report;
     for (int t = 0; t < 600; ++t) {
       for (std::size_t j = 0; j < n; ++j)
         target[j] = wild_target(rng, kind, bounds_of(limits, j), t * h, memory[j]);
       if (rng.one_in(60)) enforcer.set_limits(tightened(rng, limits));
       if (rng.one_in(200) && start()) {
-        tally.violations += judge.total();
+        close();
         judge.reset(enforcer.position());
         kind = rng.below(10);
         unjudged = 3;
@@ -155,8 +160,7 @@ inline Tally attack_surroundings(std::uint64_t seed, std::int64_t joint_ticks) {
       for (std::size_t j = 0; j < n; ++j) tally.altered += (report.causes[j] & kBlocked) != 0 ? 1 : 0;
       tally.joint_ticks += limits.num_joints;
     }
-    tally.violations += judge.total();
-    tally.add_worst(judge);
+    close();
   }
   return tally;
 }

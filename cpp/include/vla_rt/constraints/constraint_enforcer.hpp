@@ -21,8 +21,8 @@ struct EnforcerOptions {
   /// Slows all joints by one common time scale while any of them is saturated, so that a move from rest is a
   /// straight line in joint space; clipping joint by joint is the last resort.
   bool path_preserving = false;
-  /// Time constant [s] of target smoothing for noisy targets, 0 (off) to 0.05. Costs about 8 times itself
-  /// until a step has settled; a constant target acceleration is followed without lag. The target's velocity
+  /// Time constant [s] of target smoothing for noisy targets, 0 (off) to 0.05. What it costs in lag is in
+  /// docs/safety.md; a constant target acceleration is followed without lag. The target's velocity
   /// is then estimated from its positions, and a feed-forward is not used.
   double smoothing_s = 0;
 };
