@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,13 @@ def compare(seed: int) -> dict[str, Any]:
     expert = ReachExpert(InverseKinematics())
     environment = ReachEnvironment(PERIOD_S)
     row: dict[str, Any] = {"seed": seed}
+
+    def plan(observation: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        return expert.plan(observation, HORIZON, PERIOD_S)
+
     for name, beta in (("cloning", 1.0), ("dagger", 0.0)):
         policy = make_policy(seed)
-        result = dagger(
-            policy, Endless(PERIOD_S), lambda o: expert.plan(o, HORIZON, PERIOD_S), settings(beta, seed)
-        )
+        result = dagger(policy, Endless(PERIOD_S), plan, settings(beta, seed))
         success, mean_return = tried(policy, environment)
         row[name] = {"labels": len(result.dataset), "success": success, "mean_return": mean_return}
     return row
@@ -100,9 +103,8 @@ def main() -> None:
     gain = returns["dagger"] - returns["cloning"]
     summary = {name: float(np.mean([row[name]["success"] for row in rows])) for name in returns}
     t = float(gain.mean() / (gain.std(ddof=1) / np.sqrt(len(gain)))) if len(gain) > 1 else float("nan")
-    print(
-        f"success {summary}; mean gain in return {gain.mean():.3f}, better in {(gain > 0).sum()} of {len(gain)},"
-    )
+    better = f"better in {(gain > 0).sum()} of {len(gain)}"
+    print(f"success {summary}; mean gain in return {gain.mean():.3f}, {better},")
     print(f"paired t = {t:.2f} with {len(gain) - 1} degrees of freedom")
     if options.json is not None:
         content = {"rows": rows, "success": summary, "paired_t": t}

@@ -42,6 +42,8 @@ class Arguments:
     """Time between two observations [s]; by default the package's execution horizon."""
     blend: float = 0.1
     """Cross-fade between two chunks [s]."""
+    relative_to: str | None = None
+    """Feature that the actions are differences to, as in `vla-rt train`; by default they are absolute."""
     backend: str | None = None
     """Network of the package to run; by default the first that this installation can open."""
     json: Path | None = None
@@ -81,6 +83,7 @@ def run(arguments: Arguments) -> int:
         delay_s=arguments.delay,
         blend_s=arguments.blend,
         seed=arguments.seed,
+        relative_to=arguments.relative_to,
         task=task,
     )
     words = None if vocabulary is None else vocabulary.encode

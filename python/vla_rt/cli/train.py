@@ -17,8 +17,10 @@ from vla_rt.cli.result import write_json
 from vla_rt.errors import require
 
 if TYPE_CHECKING:
-    from vla_rt.datasets import InstructedDataset, InstructionVocabulary, LeRobotDataset
+    from vla_rt.datasets import InstructedDataset, InstructionVocabulary, LeRobotDataset, RelativeDataset
     from vla_rt.training import TrainConfig, TrainResult
+
+    Frames = LeRobotDataset | InstructedDataset | RelativeDataset
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Arguments:
     """Features that the policy sees; by default every observation.* of the dataset."""
     instruction: int = 0
     """Longest task text in words, for policies that see it as the feature `instruction`; 0 for others."""
+    relative_to: str | None = None
+    """Learn actions as differences to this feature, such as observation.state; by default absolute ones."""
     horizon: int = 16
     """Rows of a chunk."""
     execution_horizon: int | None = None
@@ -71,7 +75,7 @@ class Arguments:
 
 def run(arguments: Arguments) -> int:
     """Trains and exports; returns 0."""
-    from vla_rt.datasets import InstructedDataset, LeRobotDataset
+    from vla_rt.datasets import InstructedDataset, LeRobotDataset, RelativeDataset
     from vla_rt.export import export_policy
     from vla_rt.training import train
 
@@ -80,7 +84,9 @@ def run(arguments: Arguments) -> int:
     require(len(dataset) > 0, "dataset", arguments.dataset, "has no frames")
     words = _vocabulary(arguments, dataset)
     policy = _policy(arguments, dataset, words)
-    frames = dataset if words is None else InstructedDataset(dataset, words)
+    frames: Frames = dataset if words is None else InstructedDataset(dataset, words)
+    if arguments.relative_to is not None:
+        frames = RelativeDataset(frames, arguments.relative_to)
     result = train(policy, frames, _settings(arguments, policy, frames))
     if int(os.environ.get("RANK", "0")) > 0:
         return 0
@@ -141,7 +147,7 @@ def _options(words: tuple[str, ...]) -> dict[str, Any]:
     return options
 
 
-def _settings(arguments: Arguments, policy: Any, dataset: LeRobotDataset | InstructedDataset) -> TrainConfig:
+def _settings(arguments: Arguments, policy: Any, dataset: Frames) -> TrainConfig:
     from vla_rt.training import BatchSource, TrainConfig, fastest_num_threads
 
     warmup = arguments.warmup_steps
@@ -171,7 +177,7 @@ def _settings(arguments: Arguments, policy: Any, dataset: LeRobotDataset | Instr
 
         view = dataset.for_policy(policy.config)
         names = [*(spec.name for spec in policy.config.observation), "action"]
-        policy.set_statistics(dataset.stats)
+        policy.set_statistics(view.stats)
         batch = BatchSource(view, names, config.batch_size, config.seed).batch(0)
         config = replace(config, num_threads=fastest_num_threads(policy, batch))
     return config

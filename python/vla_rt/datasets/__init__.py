@@ -7,8 +7,15 @@ from vla_rt.datasets.instructions import InstructedDataset, InstructionVocabular
 
 if TYPE_CHECKING:
     from vla_rt.datasets.lerobot_dataset import LeRobotDataset
+    from vla_rt.datasets.relative import RelativeDataset
 
-__all__ = ["Demonstrations", "InstructedDataset", "InstructionVocabulary", "LeRobotDataset"]
+__all__ = [
+    "Demonstrations",
+    "InstructedDataset",
+    "InstructionVocabulary",
+    "LeRobotDataset",
+    "RelativeDataset",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from vla_rt.datasets.lerobot_dataset import LeRobotDataset
 
         return LeRobotDataset
+    if name == "RelativeDataset":
+        from vla_rt.datasets.relative import RelativeDataset
+
+        return RelativeDataset
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

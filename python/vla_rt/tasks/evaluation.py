@@ -52,6 +52,7 @@ class EvaluationConfig:
         delay_s: From an observation to its chunk: what inference takes [s].
         blend_s: As of `ChunkExecutor`.
         seed: Of the goals and the policy's noise.
+        relative_to: Feature that the policy's actions are differences to; None is absolute actions.
         task: Which task, and its settings.
         model_path: As of `make_scene`.
     """
@@ -63,6 +64,7 @@ class EvaluationConfig:
     delay_s: float = 0.05
     blend_s: float = 0.1
     seed: int = 1
+    relative_to: str | None = None
     task: TaskConfig = field(default_factory=ReachConfig)
     model_path: str | Path | None = None
 
@@ -216,6 +218,8 @@ def evaluate(
             begin = time.perf_counter()
             chunk = np.asarray(predict(observation, config.seed + tick // replan), dtype=np.float64)
             latency.append(time.perf_counter() - begin)
+            if config.relative_to is not None:
+                chunk = chunk + _anchor(observation, config.relative_to, arm.num_joints)
             coming.append((tick + delay, tick * _TICK_S, chunk))
         while coming and coming[0][0] <= tick:
             _, seen, chunk = coming.popleft()
@@ -262,6 +266,13 @@ def evaluate(
         inference_ms=latency_summary(latency),
         trace=trace,
     )
+
+
+def _anchor(observation: Mapping[str, Any], name: str, size: int) -> _Array:
+    require(name in observation, "relative_to", name, f"the task has {', '.join(sorted(observation))}")
+    anchor: _Array = np.asarray(observation[name], dtype=np.float64)
+    require(anchor.shape == (size,), f"{name}.shape", anchor.shape, f"must be ({size},), as an action")
+    return anchor
 
 
 def _of_goals(trace: EvaluationTrace, outcomes: list[bool]) -> tuple[float, float, float]:
