@@ -45,6 +45,7 @@ void Planner::make_origin(std::span<const double> position, bool known, Plan& pl
   segment.blended = false;
   segment.fade.clear();
   segment.noise = segment.seam_noise = {};
+  for (std::size_t d = 0; d < segment.stop.size(); ++d) segment.stop[d] = Stop::at_rest(merged_[d]);
 }
 
 constexpr double kStopMean_s = 0.02;

@@ -159,7 +159,7 @@ TEST_CASE("rotations that race with pushes stay rotations and turn continuously"
   done = true;
   pusher.join();
   CHECK(worst_norm < 1e-12);
-  CHECK(fastest < 100);           // 2 rad in 0.1 s, blended again and again
+  CHECK(fastest < 100);   // 2 rad in 0.1 s, blended again and again
   CHECK(worst_rate < 1);  // a jump would be 1e4
   CHECK(executor.counters().accepted > 10);
   MESSAGE("pushes " << executor.counters().accepted << ", fastest " << fastest << ", " << worst_rate);
@@ -297,4 +297,21 @@ TEST_CASE("a starved plan holds, or comes to rest within its limits") {
     last_ddq = ddq;
   }
   CHECK(last_dq == 0);
+}
+
+TEST_CASE("before the first chunk both ways to starve stand at the reset position") {
+  const std::array lo{-9.0}, hi{9.0}, v{1.0}, a{5.0}, j{50.0};
+  for (const StarvationPolicy starvation : {StarvationPolicy::Hold, StarvationPolicy::Decelerate}) {
+    ChunkExecutorConfig config = config_of(1, ExecutionMode::Async);
+    config.on_starvation = starvation;
+    config.limits = JointLimits::make(lo, hi, v, a, j);
+    ChunkExecutor executor(config);
+    executor.reset(std::array{2.5});
+    for (TimeNs t = 0; t < 100 * kMs; t += kMs) {
+      CHECK(ask(executor, t).q == 2.5);
+      CHECK(ask(executor, t).dq == 0);
+    }
+    executor.push(*make_chunk(10, 1, 100 * kMs, [](int, int) { return 2.5; }));
+    for (TimeNs t = 100 * kMs; t < 250 * kMs; t += kMs) CHECK(ask(executor, t).q == doctest::Approx(2.5));
+  }
 }
