@@ -2821,17 +2821,19 @@ class PythonChunkSource(ChunkSource):
     Args:
         policy: The callable.
         period_s: Time between the rows of its chunks [s], in (0, 60].
+        n_obs_steps: With more than one, every array has time as its first axis, oldest first: one observation per period.
         guidance: Where given, `policy` takes a second argument in mode "rtc": a `vla_rt.rtc.Guidance` made with these
             options, the chunk to continue. It is left out while there is none.
 
     Raises:
-        ConfigError: `policy` is not callable, or the period is outside its bounds.
+        ConfigError: `policy` is not callable, or the period or n_obs_steps is outside its bounds.
     """
     def __init__(
         self,
         policy: typing.Any,
         period_s: typing.SupportsFloat | typing.SupportsIndex,
         guidance: GuidanceOptions | None = None,
+        n_obs_steps: typing.SupportsInt | typing.SupportsIndex = 1,
     ) -> None: ...
     @property
     def period_s(self) -> float:
@@ -2847,9 +2849,6 @@ class PolicySource(ChunkSource):
         policy: From `load_policy`.
         seed: Of the noise; chunk i is sampled with that of (seed, i).
         guidance: How chunks continue the one before in mode "rtc"; None: as GuidanceOptions() says.
-
-    Raises:
-        ConfigError: The policy looks back on more than one observation.
     """
     def __init__(
         self,

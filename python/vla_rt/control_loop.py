@@ -105,7 +105,8 @@ class ControlLoop:
 
     Args:
         robot: A robot of `vla_rt.robots`.
-        policy: A policy package from `load_policy`, an object with `sample(observation)`, or a callable
+        policy: A policy package from `load_policy`, an object with `sample(observation)`, a policy of LeRobot
+            (wrapped in `vla_rt.integrations.lerobot.LivePolicy`), or a callable
             `policy(observation: dict[str, ndarray]) -> (T, N) array`. Python ones run in the inference
             thread; what they raise is counted and reported, and never ends the run. One that has a
             parameter `guidance` is given the `vla_rt.rtc.Guidance` to continue in mode "rtc".
@@ -211,6 +212,10 @@ def _absolute_source_of(policy: Any, period_s: float, config: ControlConfig) -> 
     guidance = config.guidance_options()
     if isinstance(policy, _core.Policy):
         return _core.PolicySource(policy, config.seed, guidance)
+    if hasattr(policy, "predict_action_chunk") or hasattr(policy, "select_action"):
+        from vla_rt.integrations.lerobot import LivePolicy
+
+        policy = LivePolicy(policy, fps=1.0 / period_s)
     function = getattr(policy, "sample", None) or getattr(policy, "predict", None) or policy
     if not callable(function):
         raise error(
@@ -219,14 +224,15 @@ def _absolute_source_of(policy: Any, period_s: float, config: ControlConfig) -> 
             type(policy).__name__,
             "must be a policy package, have `sample`, or be callable",
         )
+    steps = getattr(policy, "n_obs_steps", 1)
     if not _takes_guidance(function):
-        return _core.PythonChunkSource(function, period_s)
+        return _core.PythonChunkSource(function, period_s, n_obs_steps=steps)
 
     def guided(observation: dict[str, NDArray[Any]], previous: Any = None) -> ArrayLike:
         chunk: ArrayLike = function(observation, guidance=previous)
         return chunk
 
-    return _core.PythonChunkSource(guided, period_s, guidance)
+    return _core.PythonChunkSource(guided, period_s, guidance, steps)
 
 
 def _takes_guidance(function: Callable[..., Any]) -> bool:

@@ -60,13 +60,18 @@ std::string describe(const py::error_already_set& error) {
 // A Python callable as a policy.
 class PythonChunkSource final : public ChunkSource {
  public:
-  PythonChunkSource(py::object policy, double period_s, const std::optional<GuidanceOptions>& guidance)
+  PythonChunkSource(py::object policy, double period_s, const std::optional<GuidanceOptions>& guidance,
+                    int n_obs_steps)
       : policy_(std::move(policy)),
         to_array_(py::module_::import("numpy").attr("asarray")),
-        guidance_(guidance) {
+        guidance_(guidance),
+        n_obs_steps_(n_obs_steps) {
     if (!PyCallable_Check(policy_.ptr())) throw ConfigError("policy", "", "must be callable");
     if (!(period_s > 0 && period_s <= 60))
       throw ConfigError("chunk_period_s", number(period_s), "must be in (0, 60] s");
+    if (n_obs_steps < 1 || n_obs_steps > PolicySpec::kMaxObsSteps)
+      throw ConfigError("n_obs_steps", std::to_string(n_obs_steps),
+                        "must be in 1.." + std::to_string(PolicySpec::kMaxObsSteps));
     period_ns_ = from_seconds(period_s);
   }
   ~PythonChunkSource() override {
@@ -74,6 +79,7 @@ class PythonChunkSource final : public ChunkSource {
     drop_reference(std::move(to_array_));
   }
 
+  [[nodiscard]] ObservationWindow window() const noexcept override { return {n_obs_steps_, period_ns_}; }
   void infer(const Observation& observation, ActionChunk& chunk) override {
     call(observation, nullptr, chunk);
   }
@@ -115,6 +121,7 @@ class PythonChunkSource final : public ChunkSource {
 
   py::object policy_, to_array_;
   std::optional<GuidanceOptions> guidance_;
+  int n_obs_steps_;
   TimeNs period_ns_ = 0;
 };
 
@@ -132,13 +139,14 @@ It is called in the inference thread with a dict of arrays (copies: float32, int
 Args:
     policy: The callable.
     period_s: Time between the rows of its chunks [s], in (0, 60].
+    n_obs_steps: With more than one, every array has time as its first axis, oldest first: one observation per period.
     guidance: Where given, `policy` takes a second argument in mode "rtc": a `vla_rt.rtc.Guidance` made with these
         options, the chunk to continue. It is left out while there is none.
 
 Raises:
-    ConfigError: `policy` is not callable, or the period is outside its bounds.)")
-      .def(py::init<py::object, double, const std::optional<GuidanceOptions>&>(), py::arg("policy"),
-           py::arg("period_s"), py::arg("guidance") = py::none())
+    ConfigError: `policy` is not callable, or the period or n_obs_steps is outside its bounds.)")
+      .def(py::init<py::object, double, const std::optional<GuidanceOptions>&, int>(), py::arg("policy"),
+           py::arg("period_s"), py::arg("guidance") = py::none(), py::arg("n_obs_steps") = 1)
       .def_property_readonly("period_s", &PythonChunkSource::period_s, "Time between rows [s].");
   py::class_<PolicySource, ChunkSource>(m, "PolicySource", R"(A policy package as the source of chunks.
 
@@ -146,9 +154,7 @@ Args:
     policy: From `load_policy`.
     seed: Of the noise; chunk i is sampled with that of (seed, i).
     guidance: How chunks continue the one before in mode "rtc"; None: as GuidanceOptions() says.
-
-Raises:
-    ConfigError: The policy looks back on more than one observation.)")
+)")
       .def(py::init([](std::shared_ptr<Policy> policy, std::uint64_t seed,
                        const std::optional<GuidanceOptions>& guidance) {
              return std::make_unique<PolicySource>(std::move(policy), seed,

@@ -33,17 +33,21 @@ AnchoredSource::AnchoredSource(std::shared_ptr<ChunkSource> source, std::string 
 
 AnchoredSource::~AnchoredSource() = default;
 
+ObservationWindow AnchoredSource::window() const noexcept { return source_->window(); }
+
 const float* AnchoredSource::state_of(const Observation& observation) const {
   const TensorView state = observation.at(feature_);
   std::int64_t size = 1;
   for (const std::int64_t extent : state.shape) size *= extent;
   if (state.dtype != DType::Float32)
     throw ConfigError(feature_, to_string(state.dtype), "must be float32 to anchor actions");
+  const int steps = source_->window().steps;
+  size /= steps;
   for (const int d : dims_)
     if (d >= size)
       throw ConfigError(feature_, std::to_string(size) + " values",
                         "must hold the state of dim " + std::to_string(d));
-  return static_cast<const float*>(state.data);
+  return static_cast<const float*>(state.data) + (steps - 1) * size;
 }
 
 void AnchoredSource::require_dims(int action_dim) const {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "execution/inference_schedule.hpp"
+#include "execution/observation_history.hpp"
 #include "vla_rt/core/claim.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/rt/triple_buffer.hpp"
@@ -103,8 +104,9 @@ struct InferenceWorker::Shared {
   ActionChunk chunk;
   std::uint64_t sequence = 0;
   execution::InferenceSchedule schedule;
-  std::vector<double> previous;  // rows of the plan, for mode Rtc
-  int horizon = 0;               // of the newest chunk
+  std::vector<double> previous;                          // rows of the plan, for mode Rtc
+  int horizon = 0;                                       // of the newest chunk
+  std::optional<execution::ObservationHistory> history;  // of a source that looks back
 
   Shared(std::shared_ptr<Robot> robot_in, std::shared_ptr<ChunkSource> source_in, Controller& controller_in,
          const InferenceConfig& config_in)
@@ -117,6 +119,7 @@ struct InferenceWorker::Shared {
         controller(&controller_in),
         schedule(controller_in.config().executor.period_s) {
     config.validate();
+    if (const ObservationWindow window = source->window(); window.steps > 1) history.emplace(window);
     if (!robot) throw ConfigError("robot", "", "must not be empty");
   }
 
@@ -127,8 +130,24 @@ struct InferenceWorker::Shared {
   }
 
   void run() {
-    TimeNs due = steady_now();
-    while (wait_until(due)) due = states.update() ? infer_once(states.front()) : steady_now() + kPollNs;
+    TimeNs due = steady_now(), look = due;
+    while (wait_until(history ? std::min(due, look) : due)) {
+      const bool is_fresh = states.update();
+      if (history && steady_now() < due) {
+        if (is_fresh) remember_observation(states.front());
+        look = steady_now() + (is_fresh ? history->interval_ns() : kPollNs);
+      } else {
+        due = is_fresh ? infer_once(states.front()) : steady_now() + kPollNs;
+      }
+    }
+  }
+
+  void remember_observation(const RobotState& state) {
+    try {
+      robot->observe(state, observation);
+      if (find_non_finite(observation).empty()) history->add(observation);
+    } catch (const std::exception&) {  // the inference that follows meets it again, and reports it
+    }
   }
 
   // Returns when the next inference is due.
@@ -151,13 +170,15 @@ struct InferenceWorker::Shared {
   bool infer(const RobotState& state) {
     robot->observe(state, observation);
     if (std::string bad = find_non_finite(observation); !bad.empty()) return refuse("observation: " + bad);
+    if (history) history->add(observation);
+    const Observation& seen = history ? history->until(observation) : observation;
     const TimeNs expected = schedule.expected_delay();
     const std::optional<ChunkPrefix> prefix = prefix_at(observation.time_ns);
     const TimeNs asked = steady_now();
     if (prefix)
-      source->infer_continuing(observation, *prefix, chunk);
+      source->infer_continuing(seen, *prefix, chunk);
     else
-      source->infer(observation, chunk);
+      source->infer(seen, chunk);
     chunk.inference_ns = steady_now() - asked;
     latency.record(chunk.inference_ns);
     require_shape(chunk);

@@ -1,9 +1,9 @@
 #include "vla_rt/execution/policy_source.hpp"
 
-#include <string>
 #include <utility>
 
 #include "vla_rt/core/errors.hpp"
+#include "vla_rt/core/time.hpp"
 #include "vla_rt/sampling/noise.hpp"
 
 namespace vla_rt {
@@ -13,12 +13,13 @@ PolicySource::PolicySource(std::shared_ptr<Policy> policy, std::uint64_t seed,
     : policy_(std::move(policy)), seed_(seed), guidance_(guidance) {
   guidance_.validate();
   if (!policy_) throw ConfigError("policy", "", "must not be empty");
-  if (policy_->spec().n_obs_steps != 1)
-    throw ConfigError("n_obs_steps", std::to_string(policy_->spec().n_obs_steps),
-                      "must be 1: a control loop shows the policy the present alone");
 }
 
 PolicySource::~PolicySource() = default;
+
+ObservationWindow PolicySource::window() const noexcept {
+  return {policy_->spec().n_obs_steps, from_seconds(policy_->spec().period_s)};
+}
 
 void PolicySource::infer(const Observation& observation, ActionChunk& chunk) {
   policy_->sample(observation, NoiseSource(seed_, chunks_), chunk);

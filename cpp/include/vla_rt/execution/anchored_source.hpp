@@ -15,10 +15,11 @@ namespace vla_rt {
 class VLA_RT_API AnchoredSource final : public ChunkSource {
  public:
   /// Claims the source as long as this lives. `feature`: a float32 feature of the observation whose element d
-  /// is the state of dim d. Throws ConfigError without a source or for a dim that is there twice or not in
-  /// 0..kMaxActionDim-1.
+  /// (at the present, where the source looks back) is the state of dim d. Throws ConfigError without a source
+  /// or for a dim that is there twice or not in 0..kMaxActionDim-1.
   AnchoredSource(std::shared_ptr<ChunkSource> source, std::string feature, std::vector<int> dims);
   ~AnchoredSource() override;
+  [[nodiscard]] ObservationWindow window() const noexcept override;
 
   /// Throws ConfigError, besides what the source throws, when the observation has no such feature or a dim
   /// lies beyond the feature or the chunk.

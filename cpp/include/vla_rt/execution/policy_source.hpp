@@ -12,10 +12,11 @@ namespace vla_rt {
 /// repeats. With mode Rtc every chunk continues the one before as `guidance` says.
 class VLA_RT_API PolicySource final : public ChunkSource {
  public:
-  /// Throws ConfigError without a policy, or for one that looks back on more than one observation.
+  /// Throws ConfigError without a policy.
   explicit PolicySource(std::shared_ptr<Policy> policy, std::uint64_t seed = 0,
                         const GuidanceOptions& guidance = {});
   ~PolicySource() override;
+  [[nodiscard]] ObservationWindow window() const noexcept override;
 
   void infer(const Observation& observation, ActionChunk& chunk) override;
   void infer_continuing(const Observation& observation, const ChunkPrefix& previous,

@@ -14,5 +14,13 @@ from vla_rt.integrations.lerobot.imported_policy import (  # noqa: E402
     import_checkpoint,
     load_checkpoint,
 )
+from vla_rt.integrations.lerobot.live_policy import LivePolicy  # noqa: E402
 
-__all__ = ["Checkpoint", "ImportedPolicy", "import_checkpoint", "load_checkpoint", "read_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "ImportedPolicy",
+    "LivePolicy",
+    "import_checkpoint",
+    "load_checkpoint",
+    "read_checkpoint",
+]

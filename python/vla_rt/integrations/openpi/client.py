@@ -128,6 +128,8 @@ class RemotePolicy:
             require(fits, "action_dim", self._action_dim, f"must be in 1..{MAX_ACTION_DIM}")
         self._period_s = period_s if period_s is not None else known.get("period_s")
         self._execution_horizon = known.get("execution_horizon")
+        steps = known.get("n_obs_steps")
+        self._n_obs_steps = steps if type(steps) is int and steps > 0 else 1
         self._continues = known.get("guidance") is True
         self._numbers = known.get("numbers") is True
 
@@ -135,6 +137,11 @@ class RemotePolicy:
     def period_s(self) -> float | None:
         """Time between two rows [s], where it is known."""
         return self._period_s
+
+    @property
+    def n_obs_steps(self) -> int:
+        """Observations that the policy looks at, one per row; 1 where the server does not say it."""
+        return self._n_obs_steps
 
     @property
     def execution_horizon(self) -> int | None:
