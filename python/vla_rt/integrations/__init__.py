@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vla_rt.integrations import lerobot, openpi
+    from vla_rt.integrations import lerobot, openpi, ros2
 
-__all__ = ["lerobot", "openpi"]
+__all__ = ["lerobot", "openpi", "ros2"]
 
 
 def __getattr__(name: str) -> Any:
