@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from vla_rt._core import JointLimits
 from vla_rt.errors import ConfigError, error, require
 
-__all__ = ["LIMIT_FIELDS", "known_fields", "limits_from_dict", "parse_file", "refuse_unknown"]
+__all__ = ["LIMIT_FIELDS", "known_fields", "limits_from_dict", "parse_file", "parse_text", "refuse_unknown"]
 
 #: Of a `JointLimits`, in the order of its arguments.
 LIMIT_FIELDS = ("min_position", "max_position", "max_velocity", "max_acceleration", "max_jerk")
@@ -52,6 +53,31 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
+def parse_text(text: str, name: str) -> Any:
+    """What a value of a YAML file is; ConfigError naming `name` where it is none."""
+    try:
+        return _parse_yaml(text)
+    except ConfigError:
+        raise
+    except Exception as cause:
+        raise error(ConfigError, name, text, "is no value of YAML") from cause
+
+
+def _parse_yaml(text: str) -> Any:
+    """YAML without tags; a key that occurs twice is an error, and 1e-3 is a number."""
+    yaml: Any = importlib.import_module("yaml")
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc, name-defined, unused-ignore]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            pairs = [(self.construct_object(key, deep=True), None) for key, _ in node.value]
+            _without_repeats([(str(key), None) for key, _ in pairs])
+            return super().construct_mapping(node, deep=deep)
+
+    number = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+    return yaml.load(text, Loader)
+
+
 def parse_file(file: Path) -> Any:
     """What a .json, .toml or .yaml file holds; ConfigError naming the file where it cannot be read."""
     try:
@@ -65,13 +91,7 @@ def parse_file(file: Path) -> Any:
 
             return tomllib.loads(text)
         if file.suffix in (".yaml", ".yml"):
-            try:
-                yaml = importlib.import_module("yaml")
-            except ImportError as cause:
-                raise error(
-                    ConfigError, str(file), "", "reading YAML takes `pip install PyYAML`; or use JSON"
-                ) from cause
-            return yaml.safe_load(text)
+            return _parse_yaml(text)
     except ConfigError:
         raise
     except Exception as cause:  # each parser has errors of its own

@@ -26,7 +26,9 @@ COMMANDS: dict[str, str] = {
     "eval": "try a policy package on a task: success, motion, safety, latency",
     "export": "make a policy package of a LeRobot checkpoint (ACT, diffusion)",
     "inspect": "say what a policy package is",
+    "plot": "draw a recorded run: a picture, or a page with its figures",
     "record": "record a scripted expert into a LeRobot dataset",
+    "run": "run a robot as a configuration file says",
     "serve": "serve a policy package over openpi's protocol",
     "train": "train a policy on a LeRobot dataset and export it",
 }
