@@ -7,10 +7,9 @@
 namespace vla_rt {
 namespace {
 
-/// One panel of `Vectors` vectors times `Rows` rows; asks for the weights `ahead` floats from those it reads.
+/// One panel of `Vectors` vectors times `Rows` rows.
 template <int Vectors, int Rows>
-void matrix_tile(const MatrixArgs& args, const float* weight, int first_output, int first_row,
-                 std::int64_t ahead) {
+void matrix_tile(const MatrixArgs& args, const float* weight, int first_output, int first_row) {
   Vec sum[Vectors][Rows];
   for (int v = 0; v < Vectors; ++v)
     for (int r = 0; r < Rows; ++r) sum[v][r] = set1(0.0f);
@@ -20,10 +19,7 @@ void matrix_tile(const MatrixArgs& args, const float* weight, int first_output, 
     for (int r = 0; r < Rows; ++r) x[r] = rows[r * args.taps + tap];
     for (int k = 0; k < args.depth; ++k) {
       Vec w[Vectors];
-      for (int v = 0; v < Vectors; ++v) {
-        w[v] = load(weight + v * kWidth);
-        if constexpr (Rows > 1) prefetch(weight + v * kWidth + ahead);
-      }
+      for (int v = 0; v < Vectors; ++v) w[v] = load(weight + v * kWidth);
       for (int r = 0; r < Rows; ++r) {
         const Vec b = set1(x[r][k]);
         for (int v = 0; v < Vectors; ++v) sum[v][r] = fma(w[v], b, sum[v][r]);
@@ -46,7 +42,7 @@ void matrix_tile(const MatrixArgs& args, const float* weight, int first_output, 
   }
 }
 
-using TileFunction = void (*)(const MatrixArgs&, const float*, int, int, std::int64_t);
+using TileFunction = void (*)(const MatrixArgs&, const float*, int, int);
 struct TileTable {
   TileFunction of[kMostVectors + 1][kMostRows + 1];  ///< by vectors and rows; null where none is needed
 };
@@ -75,9 +71,8 @@ constexpr TileTable kTiles = make_tiles();
 
 inline int matrix_panel(int num_rows) noexcept { return kWidth * tile_of(num_rows).vectors; }
 
-/// Calls f(first output, vectors of outputs, first row, rows, outputs ahead) for every tile, panel after
-/// panel; the tiles of a panel have as equal rows as they can. While the last of several tiles computes with
-/// weights that are near already, those of the next panel can be on their way: `outputs ahead` says where.
+/// Calls f(first output, vectors of outputs, first row, rows) for every tile, panel after panel; the tiles of
+/// a panel have as equal rows as they can.
 template <class F>
 inline void over_tiles(int num_rows, int outputs, F f) {
   const Tile most = tile_of(num_rows);
@@ -87,20 +82,17 @@ inline void over_tiles(int num_rows, int outputs, F f) {
     for (int tile = 0; tile < tiles; ++tile) {
       const auto begin = static_cast<int>(std::int64_t{tile} * num_rows / tiles);
       const auto end = static_cast<int>((std::int64_t{tile} + 1) * num_rows / tiles);
-      const int ahead = tiles > 1 && tile + 1 == tiles ? panel : 0;
-      f(o, (rest + kWidth - 1) / kWidth, begin, end - begin, ahead);
+      f(o, (rest + kWidth - 1) / kWidth, begin, end - begin);
     }
   }
 }
 
 inline void matrix(const MatrixArgs& args) noexcept {
   const std::int64_t depth = static_cast<std::int64_t>(args.taps) * args.depth;
-  over_tiles(args.num_rows, args.outputs,
-             [&](int first_output, int vectors, int first_row, int rows, int ahead) {
-               // All panels before this one are whole.
-               kTiles.of[vectors][rows](args, args.weight + depth * first_output, first_output, first_row,
-                                        depth * ahead);
-             });
+  over_tiles(args.num_rows, args.outputs, [&](int first_output, int vectors, int first_row, int rows) {
+    // All panels before this one are whole.
+    kTiles.of[vectors][rows](args, args.weight + depth * first_output, first_output, first_row);
+  });
   activate(args.activation, args.output, args.output_stride, args.num_rows, args.outputs);
 }
 

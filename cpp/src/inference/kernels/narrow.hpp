@@ -71,17 +71,14 @@ inline void round_rows(const RoundArgs& args) noexcept {
   }
 }
 
-/// Sums over one tap; asks for the weights `ahead` bytes from those it reads.
+/// Sums over one tap.
 template <class Number, int Vectors, int Rows>
 inline const std::byte* add_tap(const std::byte* weight, const typename Number::Input* const (&x)[Rows],
-                                int groups, std::int64_t ahead, typename Number::Sum (&sum)[Vectors][Rows]) {
+                                int groups, typename Number::Sum (&sum)[Vectors][Rows]) {
   constexpr int kBytes = kWidth * Number::kGroup * Number::kWeightBytes;
   for (int k = 0; k < groups; ++k) {
     typename Number::Weights w[Vectors];
-    for (int v = 0; v < Vectors; ++v) {
-      w[v] = Number::load(weight + v * kBytes);
-      if constexpr (Rows > 1) prefetch(weight + v * kBytes + ahead);
-    }
+    for (int v = 0; v < Vectors; ++v) w[v] = Number::load(weight + v * kBytes);
     for (int r = 0; r < Rows; ++r)
       for (int v = 0; v < Vectors; ++v) sum[v][r] = Number::add(sum[v][r], w[v], x[r] + k * Number::kGroup);
     weight += Vectors * kBytes;
@@ -102,8 +99,7 @@ inline void finish_tile(const NarrowMatrixArgs& args, int first_output, int firs
 }
 
 template <class Number, int Vectors, int Rows>
-void narrow_tile(const NarrowMatrixArgs& args, const std::byte* weight, int first_output, int first_row,
-                 std::int64_t ahead) {
+void narrow_tile(const NarrowMatrixArgs& args, const std::byte* weight, int first_output, int first_row) {
   constexpr bool kBytes = Number::kWeightBytes == 1;
   const int groups = groups_of<Number>(args.depth);
   const std::int64_t size = rounded_row_size<Number>(args.depth);
@@ -119,7 +115,7 @@ void narrow_tile(const NarrowMatrixArgs& args, const std::byte* weight, int firs
       typename Number::Sum sum[Vectors][Rows];
       for (int v = 0; v < Vectors; ++v)
         for (int r = 0; r < Rows; ++r) sum[v][r] = Number::zero();
-      weight = add_tap<Number, Vectors, Rows>(weight, x, groups, ahead, sum);
+      weight = add_tap<Number, Vectors, Rows>(weight, x, groups, sum);
       const auto* whole = reinterpret_cast<const float*>(weight);  // the weights' sums
       for (int r = 0; r < Rows; ++r) {
         const float* factors = args.factors + 2 * rows[r * args.taps + tap];
@@ -130,13 +126,13 @@ void narrow_tile(const NarrowMatrixArgs& args, const std::byte* weight, int firs
       }
       weight += Vectors * kWidth * static_cast<int>(sizeof(float));
     } else {
-      weight = add_tap<Number, Vectors, Rows>(weight, x, groups, ahead, total);
+      weight = add_tap<Number, Vectors, Rows>(weight, x, groups, total);
     }
   }
   finish_tile<Vectors, Rows>(args, first_output, first_row, total);
 }
 
-using NarrowTile = void (*)(const NarrowMatrixArgs&, const std::byte*, int, int, std::int64_t);
+using NarrowTile = void (*)(const NarrowMatrixArgs&, const std::byte*, int, int);
 struct NarrowTileTable {
   NarrowTile of[kMostVectors + 1][kMostRows + 1];
 };
@@ -165,12 +161,11 @@ inline void narrow_panels(const NarrowMatrixArgs& args) {
   const std::int64_t per_output =
       args.taps * (std::int64_t{groups_of<Number>(args.depth)} * Number::kGroup * Number::kWeightBytes +
                    (Number::kWeightBytes == 1 ? static_cast<std::int64_t>(sizeof(float)) : 0));
-  over_tiles(args.num_rows, args.outputs,
-             [&](int first_output, int vectors, int first_row, int rows, int ahead) {
-               // All panels before this one are whole.
-               kNarrowTiles<Number>.of[vectors][rows](args, args.weight + per_output * first_output,
-                                                      first_output, first_row, per_output * ahead);
-             });
+  over_tiles(args.num_rows, args.outputs, [&](int first_output, int vectors, int first_row, int rows) {
+    // All panels before this one are whole.
+    kNarrowTiles<Number>.of[vectors][rows](args, args.weight + per_output * first_output, first_output,
+                                           first_row);
+  });
 }
 
 inline void narrow_matrix(const NarrowMatrixArgs& args) noexcept {

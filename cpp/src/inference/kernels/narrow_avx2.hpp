@@ -39,19 +39,19 @@ struct Bf16 {
 
 struct Int8 {
   using Input = std::int16_t;
-  using Sum = __m256i;
+  typedef int Sum __attribute__((vector_size(32)));  // a type that stays in a register
   using Weights = __m256i;
   static constexpr int kGroup = 2, kWeightBytes = 1;
-  static Sum zero() { return _mm256_setzero_si256(); }
+  static Sum zero() { return Sum{}; }
   static Weights load(const std::byte* p) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static Sum add(Sum s, Weights w, const Input* x) {
     std::int32_t two;
     memcpy(&two, x, sizeof two);
-    return _mm256_add_epi32(s, _mm256_madd_epi16(w, _mm256_set1_epi32(two)));
+    return s + (Sum)_mm256_madd_epi16(w, _mm256_set1_epi32(two));
   }
-  static Vec floats(Sum s) { return _mm256_cvtepi32_ps(s); }
+  static Vec floats(Sum s) { return _mm256_cvtepi32_ps((__m256i)s); }
   static void put(Input* to, Vec v, int n) {
     alignas(32) std::int32_t whole[kWidth];
     _mm256_store_si256(reinterpret_cast<__m256i*>(whole), _mm256_cvtps_epi32(v));

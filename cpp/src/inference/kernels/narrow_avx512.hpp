@@ -39,19 +39,19 @@ struct Bf16 {
 
 struct Int8 {
   using Input = std::int16_t;
-  using Sum = __m512i;
+  typedef int Sum __attribute__((vector_size(64)));  // a type that stays in a register
   using Weights = __m512i;
   static constexpr int kGroup = 2, kWeightBytes = 1;
-  static Sum zero() { return _mm512_setzero_si512(); }
+  static Sum zero() { return Sum{}; }
   static Weights load(const std::byte* p) {
     return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
   static Sum add(Sum s, Weights w, const Input* x) {
     std::int32_t two;
     memcpy(&two, x, sizeof two);
-    return _mm512_add_epi32(s, _mm512_madd_epi16(w, _mm512_set1_epi32(two)));
+    return s + (Sum)_mm512_madd_epi16(w, _mm512_set1_epi32(two));
   }
-  static Vec floats(Sum s) { return _mm512_cvtepi32_ps(s); }
+  static Vec floats(Sum s) { return _mm512_cvtepi32_ps((__m512i)s); }
   static void put(Input* to, Vec v, int n) {
     _mm256_mask_storeu_epi16(to, first(n), _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v)));
   }

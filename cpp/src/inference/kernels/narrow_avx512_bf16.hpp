@@ -32,13 +32,15 @@ struct Bf16 {
 
 struct Int8 {
   using Input = std::uint8_t;
-  using Sum = __m512i;
+  typedef int Sum __attribute__((vector_size(64)));  // a type that stays in a register
   using Weights = __m512i;
   static constexpr int kGroup = 4, kWeightBytes = 1;
-  static Sum zero() { return _mm512_setzero_si512(); }
+  static Sum zero() { return Sum{}; }
   static Weights load(const std::byte* p) { return _mm512_loadu_si512(p); }
-  static Sum add(Sum s, Weights w, const Input* x) { return _mm512_dpbusd_epi32(s, same_four_bytes(x), w); }
-  static Vec floats(Sum s) { return _mm512_cvtepi32_ps(s); }
+  static Sum add(Sum s, Weights w, const Input* x) {
+    return (Sum)_mm512_dpbusd_epi32((__m512i)s, same_four_bytes(x), w);
+  }
+  static Vec floats(Sum s) { return _mm512_cvtepi32_ps((__m512i)s); }
   static void put(Input* to, Vec v, int n) {
     _mm_mask_storeu_epi8(to, first(n), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
   }

@@ -13,18 +13,17 @@ constexpr int kWidth = 16;
 struct Tile {
   int vectors, rows;
 };
-constexpr int kAccumulators = 24, kMostVectors = 16, kMostRows = 8;
+constexpr int kAccumulators = 24, kMostVectors = 16, kMostRows = 16;
 constexpr Tile tile_of(int num_rows) {
   if (num_rows == 1) return {16, 1};  // a stream of weights out of L2
   if (num_rows <= 4) return {4, 4};
-  if (num_rows <= 16) return {2, 8};  // weights out of memory: at most twice past each panel
+  if (num_rows <= 8) return {2, 8};  // weights out of memory: once past each panel
+  if (num_rows <= 16) return {1, 16};
   return {4, 6};
 }
 
 inline __mmask16 first(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
-/// Asks for a line that will be read soon.
-inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
 inline Vec set1(float v) { return _mm512_set1_ps(v); }
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline Vec load_some(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }

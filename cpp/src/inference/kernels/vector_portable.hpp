@@ -19,8 +19,6 @@ struct Tile {
 constexpr int kAccumulators = 8, kMostVectors = 8, kMostRows = 4;
 constexpr Tile tile_of(int num_rows) { return num_rows == 1 ? Tile{8, 1} : Tile{2, 4}; }
 
-/// Asks for a line that will be read soon.
-inline void prefetch(const void* p) { __builtin_prefetch(p, 0, 2); }
 inline Vec set1(float v) { return Vec{v, v, v, v}; }
 inline Vec load(const float* p) {
   Vec v;
