@@ -1,0 +1,237 @@
+"""The nodes' ports over DDS: bytes equal to another implementation's, two processes on one machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cyclonedds", reason="pip install 'vla-rt[ros2]'")
+
+import vla_rt as vr
+from vla_rt.integrations import ros2
+from vla_rt.integrations.ros2 import dds_types as dds
+from vla_rt.integrations.ros2.dds_bridge import DdsBridge, Topics, image_of, wire
+
+NAMES = ("a", "b", "c")
+ONE = np.ones(3)
+LIMITS = vr.JointLimits(-2 * ONE, 2 * ONE, 1.5 * ONE, 3 * ONE, 30 * ONE)
+#: DDS of one machine: no multicast, no other interface.
+LOOPBACK = (
+    "<CycloneDDS><Domain><General><Interfaces><NetworkInterface name='lo' multicast='false'/></Interfaces>"
+    "<AllowMulticast>false</AllowMulticast></General><Discovery><ParticipantIndex>auto</ParticipantIndex>"
+    "<Peers><Peer Address='127.0.0.1'/></Peers></Discovery></Domain></CycloneDDS>"
+)
+
+
+def header(kinds: Any) -> Any:
+    return kinds["std_msgs/msg/Header"](kinds["builtin_interfaces/msg/Time"](12, 345_678_901), "")
+
+
+def foreign(kinds: Any) -> list[tuple[str, Any, Any]]:
+    """(name, message of rosbags, the same message here)."""
+    now = 12_345_678_901
+    vector, empty = kinds["geometry_msgs/msg/Vector3"], np.zeros(0)
+    state = ros2.JointState(now, NAMES, (1.5, -2.0, 1e-300), (0.1, 0.2, 0.3))
+    points = (
+        ros2.JointTrajectoryPoint((1.0, 2.0, 3.0), (0.1, 0.2, 0.3), (-1.0, 0.0, 1.0), 0.0),
+        ros2.JointTrajectoryPoint((1.5, 2.5, 3.5), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 1.05),
+    )
+    image = np.arange(24, dtype=np.uint8)
+    return [
+        (
+            "std_msgs/msg/String",
+            kinds["std_msgs/msg/String"]("pick up the cübe"),
+            dds.String("pick up the cübe"),
+        ),
+        (
+            "geometry_msgs/msg/Twist",
+            kinds["geometry_msgs/msg/Twist"](vector(1.0, 0.0, -2.0), vector(0.0, 0.5, 0.25)),
+            wire(ros2.Twist((1.0, 0.0, -2.0), (0.0, 0.5, 0.25))),
+        ),
+        (
+            "geometry_msgs/msg/Pose",
+            kinds["geometry_msgs/msg/Pose"](
+                kinds["geometry_msgs/msg/Point"](1.0, 2.0, 3.0),
+                kinds["geometry_msgs/msg/Quaternion"](0.0, 0.0, 1.0, 0.0),
+            ),
+            wire(ros2.Pose((1.0, 2.0, 3.0), (0.0, 0.0, 1.0, 0.0))),
+        ),
+        (
+            "sensor_msgs/msg/JointState",
+            kinds["sensor_msgs/msg/JointState"](
+                header(kinds), list(NAMES), np.array(state.position), np.array(state.velocity), empty
+            ),
+            wire(state),
+        ),
+        (
+            "trajectory_msgs/msg/JointTrajectory",
+            kinds["trajectory_msgs/msg/JointTrajectory"](
+                header(kinds),
+                list(NAMES),
+                [
+                    kinds["trajectory_msgs/msg/JointTrajectoryPoint"](
+                        np.array(p.positions),
+                        np.array(p.velocities),
+                        np.array(p.accelerations),
+                        empty,
+                        kinds["builtin_interfaces/msg/Duration"](
+                            int(p.time_from_start_s), round(p.time_from_start_s % 1 * 1e9)
+                        ),
+                    )
+                    for p in points
+                ],
+            ),
+            wire(ros2.JointTrajectory(now, NAMES, points)),
+        ),
+        (
+            "sensor_msgs/msg/Image",
+            kinds["sensor_msgs/msg/Image"](header(kinds), 2, 4, "rgb8", 0, 12, image),
+            dds.Image(dds.Header(dds.Time(12, 345_678_901), ""), 2, 4, "rgb8", 0, 12, image.tolist()),
+        ),
+    ]
+
+
+def test_bytes_are_those_of_rosbags() -> None:
+    typesys = pytest.importorskip("rosbags.typesys", reason="pip install rosbags")
+    store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
+    for name, theirs, ours in foreign(store.types):
+        assert bytes(store.serialize_cdr(theirs, name)) == ours.serialize(), name
+        assert type(ours).deserialize(bytes(store.serialize_cdr(theirs, name))) == ours
+        package, _, short = name.split("/")
+        assert type(ours).__idl_typename__ == f"{package}::msg::dds_::{short}_"
+
+
+def test_images_of_both_orders_and_padded_rows() -> None:
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    head = dds.Header(dds.Time(0, 0), "")
+    padded = np.zeros((2, 16), np.uint8)
+    padded[:, :12] = pixels.reshape(2, 12)
+    for encoding, expected in (("rgb8", pixels), ("bgr8", pixels[:, :, ::-1])):
+        message = dds.Image(head, 2, 4, encoding, 0, 16, padded.ravel().tolist())
+        np.testing.assert_array_equal(image_of(message), expected)
+    for change in ({"encoding": "mono8"}, {"step": 11}, {"height": 3}):
+        values = {"height": 2, "width": 4, "encoding": "rgb8", "step": 12, **change}
+        bad = dds.Image(
+            head, values["height"], values["width"], values["encoding"], 0, values["step"], [0] * 24
+        )
+        with pytest.raises(vr.ConfigError, match="image"):
+            image_of(bad)
+
+
+ROBOT = """
+import sys, time
+from cyclonedds.core import Policy, Qos
+from cyclonedds.domain import DomainParticipant
+from cyclonedds.pub import DataWriter
+from cyclonedds.sub import DataReader
+from cyclonedds.topic import Topic
+from cyclonedds.util import duration
+from vla_rt.integrations.ros2 import dds_types as dds
+
+qos = Qos(Policy.Reliability.Reliable(duration(seconds=1)), Policy.History.KeepAll)
+who = DomainParticipant(77)
+topic = lambda name, kind: Topic(who, "rt" + name, kind)
+states = DataWriter(who, topic("/joint_states", dds.JointState), qos=qos)
+images = DataWriter(who, topic("/camera/image_raw", dds.Image), qos=qos)
+commands = DataWriter(who, topic("/command", dds.String), qos=qos)
+sent = DataReader(who, topic("/joint_trajectory", dds.JointTrajectory), qos=qos)
+end = time.monotonic() + 20
+while not (states.get_matched_subscriptions() and commands.get_matched_subscriptions()
+           and sent.get_matched_publications()):
+    assert time.monotonic() < end, "nobody is there"
+    time.sleep(0.01)
+head = dds.Header(dds.Time(0, 0), "")
+commands.write(dds.String("fold"))
+begin = time.monotonic()
+count, got = 0, []
+while count < 1500:
+    while count < 1500 and time.monotonic() - begin >= count * 1e-3:
+        if count % 50 == 0:
+            images.write(dds.Image(head, 2, 2, "rgb8", 0, 6, [7] * 12))
+        states.write(dds.JointState(head, ["a", "b", "c"], [count * 1e-4, 0.0, 0.0], [], []))
+        count += 1
+    got += sent.take(N=100)
+    time.sleep(0.001)
+time.sleep(0.3)
+got += sent.take(N=100)
+print(count, len(got), max(len(t.points) for t in got), got[-1].joint_names, flush=True)
+"""
+
+
+def test_two_processes_over_dds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CYCLONEDDS_URI", LOOPBACK)
+    rows = np.linspace(0, 0.5, 8)[:, None] * ONE
+    node = ros2.PolicyNode(
+        lambda values: values["joints"] + rows,
+        ros2.PolicyNodeConfig(NAMES, LIMITS, image_timeout_s=2.0, joints_timeout_s=1.0),
+    )
+    seen: list[float] = []
+    take = node.inputs.set_joints
+
+    def watched(state: ros2.JointState) -> None:
+        seen.append(state.position[0])
+        take(state)
+
+    monkeypatch.setattr(node.inputs, "set_joints", watched)
+    bridge = DdsBridge(node, domain_id=77)
+    with subprocess.Popen([sys.executable, "-c", ROBOT], stdout=subprocess.PIPE, text=True) as robot:
+        end = time.monotonic() + 60
+        bridge.run(50.0, lambda: robot.poll() is None and time.monotonic() < end)
+        assert robot.stdout is not None
+        said = robot.stdout.read().split()
+    bridge.receive()
+    assert robot.returncode == 0
+    assert int(said[0]) == 1500
+    np.testing.assert_allclose(seen, 1e-4 * np.arange(1500), atol=1e-12)  # nothing lost, in order
+    assert bridge.counts.refused == 0
+    sent = bridge.counts.sent["/joint_trajectory"]
+    assert 20 <= int(said[1]) <= sent <= int(said[1]) + 60  # some while the other process was ending
+    assert int(said[2]) == 8
+
+
+def test_bad_messages_are_counted_and_a_task_node_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cyclonedds.core import Policy, Qos
+    from cyclonedds.domain import DomainParticipant
+    from cyclonedds.pub import DataWriter
+    from cyclonedds.sub import DataReader
+    from cyclonedds.topic import Topic
+
+    monkeypatch.setenv("CYCLONEDDS_URI", LOOPBACK)
+    node = ros2.TaskNode(lambda values, task: np.full(6, 0.1), ros2.TaskNodeConfig(NAMES, LIMITS))
+    bridge = DdsBridge(node, Topics(command="/say"), domain_id=78)
+    who, qos = DomainParticipant(78), Qos(Policy.Reliability.BestEffort, Policy.History.KeepLast(9))
+    say = DataWriter(who, Topic(who, "rt/say", dds.String))
+    states = DataWriter(who, Topic(who, "rt/joint_states", dds.JointState))
+    twists = DataReader(who, Topic(who, "rt/cmd_vel", dds.Twist), qos=qos)
+    del say
+    reliable = Qos(Policy.Reliability.Reliable(1_000_000_000))
+    say = DataWriter(who, Topic(who, "rt/say", dds.String), qos=reliable)
+    states = DataWriter(who, Topic(who, "rt/joint_states", dds.JointState), qos=reliable)
+    end = time.monotonic() + 20
+    while not (
+        say.get_matched_subscriptions()
+        and states.get_matched_subscriptions()
+        and twists.get_matched_publications()
+    ):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    say.write(dds.String("  "))
+    states.write(dds.JointState(dds.Header(dds.Time(0, 0), ""), ["a"], [0.0], [], []))
+    got: list[Any] = []
+    while (bridge.counts.refused < 2 or not got) and time.monotonic() < end:
+        bridge.step(time.monotonic_ns())
+        got += twists.take(N=9)
+        time.sleep(0.01)
+    assert bridge.counts.refused == 2
+    assert bridge.counts.last_refusal
+    assert got[0] == wire(ros2.Twist())  # nothing to go by: the robot stands
+    with pytest.raises(vr.ConfigError, match="topic"):
+        DdsBridge(node, Topics(twist="cmd_vel"), domain_id=78)
+    assert threading.active_count() < 50
