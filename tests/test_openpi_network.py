@@ -340,6 +340,30 @@ def test_a_package_answers_as_it_does_here(server: openpi.PolicyServer, package:
         assert policy.statistics.server_ms is not None
 
 
+def test_real_time_chunking_works_over_the_network(server: openpi.PolicyServer) -> None:
+    one = np.ones(2)
+    limits = vr.JointLimits(-20 * one, 20 * one, 200 * one, 1e4 * one, 1e7 * one)
+    robot = vr.robots.SimulatedRobot(limits, 10 * one)
+    for name, value in tiny().items():
+        robot.post_feature(name, value)
+    config = vr.ControlConfig(
+        mode="rtc", execution_horizon=2, lock_memory=False, max_following_error=None, inference_rate_hz=20.0
+    )
+    with remote(server.port) as policy:
+        continued: list[Any] = []
+        plain = policy.sample
+
+        def sample(observation: Any, guidance: Any = None) -> Any:
+            continued.append(guidance)
+            return plain(observation, guidance)
+
+        report = vr.ControlLoop(robot, sample, config).run(0.6)
+    check_safe(report)
+    assert report.inference["failures"] == 0, report.inference["last_error"]
+    assert continued[0] is None
+    assert any(guidance is not None for guidance in continued)
+
+
 def test_openpis_own_client_is_answered(server: openpi.PolicyServer) -> None:
     with connect(f"ws://127.0.0.1:{server.port}", compression=None, max_size=None) as client:
         metadata = openpi.unpack(client.recv())

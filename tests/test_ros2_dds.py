@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -20,6 +21,8 @@ from vla_rt.integrations.ros2 import dds_types as dds
 from vla_rt.integrations.ros2.dds_bridge import DdsBridge, Topics, image_of, wire
 
 NAMES = ("a", "b", "c")
+#: One a millisecond; 60000 for a minute of it.
+MESSAGES = int(os.environ.get("VLA_RT_DDS_MESSAGES", "1500"))
 ONE = np.ones(3)
 LIMITS = vr.JointLimits(-2 * ONE, 2 * ONE, 1.5 * ONE, 3 * ONE, 30 * ONE)
 #: DDS of one machine: no multicast, no other interface.
@@ -126,7 +129,7 @@ def test_images_of_both_orders_and_padded_rows() -> None:
 
 
 ROBOT = """
-import sys, time
+import os, time
 from cyclonedds.core import Policy, Qos
 from cyclonedds.domain import DomainParticipant
 from cyclonedds.pub import DataWriter
@@ -150,12 +153,12 @@ while not (states.get_matched_subscriptions() and commands.get_matched_subscript
 head = dds.Header(dds.Time(0, 0), "")
 commands.write(dds.String("fold"))
 begin = time.monotonic()
-count, got = 0, []
-while count < 1500:
-    while count < 1500 and time.monotonic() - begin >= count * 1e-3:
+count, got, wanted = 0, [], int(os.environ["MESSAGES"])
+while count < wanted:
+    while count < wanted and time.monotonic() - begin >= count * 1e-3:
         if count % 50 == 0:
             images.write(dds.Image(head, 2, 2, "rgb8", 0, 6, [7] * 12))
-        states.write(dds.JointState(head, ["a", "b", "c"], [count * 1e-4, 0.0, 0.0], [], []))
+        states.write(dds.JointState(head, ["a", "b", "c"], [count * 1e-5, 0.0, 0.0], [], []))
         count += 1
     got += sent.take(N=100)
     time.sleep(0.001)
@@ -167,10 +170,13 @@ print(count, len(got), max(len(t.points) for t in got), got[-1].joint_names, flu
 
 def test_two_processes_over_dds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CYCLONEDDS_URI", LOOPBACK)
+    monkeypatch.setenv("MESSAGES", str(MESSAGES))
     rows = np.linspace(0, 0.5, 8)[:, None] * ONE
     node = ros2.PolicyNode(
         lambda values: values["joints"] + rows,
-        ros2.PolicyNodeConfig(NAMES, LIMITS, image_timeout_s=2.0, joints_timeout_s=1.0),
+        ros2.PolicyNodeConfig(
+            NAMES, LIMITS, image_timeout_s=2.0, joints_timeout_s=1.0, command_timeout_s=3600.0
+        ),
     )
     seen: list[float] = []
     take = node.inputs.set_joints
@@ -182,14 +188,14 @@ def test_two_processes_over_dds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(node.inputs, "set_joints", watched)
     bridge = DdsBridge(node, domain_id=77)
     with subprocess.Popen([sys.executable, "-c", ROBOT], stdout=subprocess.PIPE, text=True) as robot:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 60 + 3e-3 * MESSAGES
         bridge.run(50.0, lambda: robot.poll() is None and time.monotonic() < end)
         assert robot.stdout is not None
         said = robot.stdout.read().split()
     bridge.receive()
     assert robot.returncode == 0
-    assert int(said[0]) == 1500
-    np.testing.assert_allclose(seen, 1e-4 * np.arange(1500), atol=1e-12)  # nothing lost, in order
+    assert int(said[0]) == MESSAGES
+    np.testing.assert_allclose(seen, 1e-5 * np.arange(MESSAGES), atol=1e-12)  # nothing lost, in order
     assert bridge.counts.refused == 0
     sent = bridge.counts.sent["/joint_trajectory"]
     assert 20 <= int(said[1]) <= sent <= int(said[1]) + 60  # some while the other process was ending

@@ -48,3 +48,4 @@ def test_the_command_line_works_without_extras(python: Path, tmp_path: Path) -> 
     run(python.parent / "vla-rt", "doctor", "--duration", "0.2", "--json", report)
     assert report.stat().st_size > 0
     assert "demo" in run(python.parent / "vla-rt", "--help")
+    assert "panda_joint7" in run(python.parent / "vla-rt", "run", "panda", "--check")
