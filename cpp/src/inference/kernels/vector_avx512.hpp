@@ -13,12 +13,11 @@ constexpr int kWidth = 16;
 struct Tile {
   int vectors, rows;
 };
-constexpr int kAccumulators = 24, kMostVectors = 16, kMostRows = 16;
+constexpr int kAccumulators = 24, kMostVectors = 16, kMostRows = 8;
 constexpr Tile tile_of(int num_rows) {
   if (num_rows == 1) return {16, 1};  // a stream of weights out of L2
   if (num_rows <= 4) return {4, 4};
-  if (num_rows <= 8) return {2, 8};  // weights out of memory: once past each panel
-  if (num_rows <= 16) return {1, 16};
+  if (num_rows <= 16) return {2, 8};  // weights out of memory: at most twice past each panel
   return {4, 6};
 }
 
