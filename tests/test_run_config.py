@@ -218,6 +218,10 @@ def test_the_command_runs_a_package(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert report["config"]["executor"]["seed"] == 3
     assert report["inference"]["chunks"] > 0, report["inference"]["last_error"]
     assert "emitted violations" in said.out
+    assert (
+        main(["run", str(file), "--set", "robot.features=null"]) == 1
+    )  # the policy never sees what it needs
+    assert "failures" in capsys.readouterr().out
 
 
 def test_the_command_checks_alone_and_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

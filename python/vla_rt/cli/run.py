@@ -37,7 +37,7 @@ class Arguments:
 
 
 def run(arguments: Arguments) -> int:
-    """Runs; returns 0, or 1 when a limit was broken or the controller faulted."""
+    """Runs; returns 0, or 1 when a limit was broken, the controller faulted or no chunk ever came."""
     from vla_rt.run_config import RunConfig
     from vla_rt.run_sections import schema
 
@@ -71,7 +71,8 @@ def run(arguments: Arguments) -> int:
     result: dict[str, Any] = {"config": config.values, **report.to_dict()}
     write_json(report_file, result)
     write_json(arguments.json, result)
-    return 0 if report.limit_violations == 0 and report.fault is None else 1
+    is_good = report.limit_violations == 0 and report.fault is None and report.inference["chunks"] > 0
+    return 0 if is_good else 1
 
 
 def _print(report: RunReport, name: str) -> None:
