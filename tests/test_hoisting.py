@@ -137,6 +137,34 @@ class TiedWeights(Denoiser):
         return self.out(twice + h).view(-1, T, D)
 
 
+class WritingInPlace(Denoiser):
+    """Into the chunk, which is the call's own, and into slices of copies."""
+
+    def denoise(self, x: Tensor, t: Tensor, o: Tensor) -> Tensor:
+        x *= 2
+        y = x.clone()
+        y[:, 0] += o[:, :D]
+        y[:, 1].zero_()
+        y[:, 2] = 0.5
+        y[:, 3].fill_(-1)
+        return self.out(torch.tanh_(self.x(y.flatten(1)))).view(-1, T, D) - x
+
+
+class NarrowAndWide(Denoiser):
+    """Weights and buffers in bfloat16, an answer in double."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(H)
+        self.register_buffer("scale", torch.linspace(0.5, 2, D))
+        self.to(torch.bfloat16)
+        self.register_buffer("offset", torch.linspace(0, 1, D, dtype=torch.float64))
+
+    def denoise(self, x: Tensor, t: Tensor, o: Tensor) -> Tensor:
+        h = self.norm(self.x(x.flatten(1)) + self.o(o))
+        return self.out(h).view(-1, T, D) * self.scale + self.offset
+
+
 NETWORKS: Sequence[tuple[type[Denoiser], int]] = [  # with the most calls that a step may make
     (Concatenation, 8),  # view, 3 linears, sum of the vectors, 2 activations, view
     (FilmOfSum, 9),  # view, linear, 2 sums, scale, shift, activation, linear, view
@@ -149,6 +177,8 @@ NETWORKS: Sequence[tuple[type[Denoiser], int]] = [  # with the most calls that a
     (ChunkAlone, 2),
     (Constant, 1),
     (TiedWeights, 12),
+    (WritingInPlace, 24),
+    (NarrowAndWide, 9),
 ]
 
 
@@ -171,9 +201,10 @@ def test_the_split_network_answers_as_the_whole(kind: type[Denoiser], most_opera
         inputs = example_inputs(policy, CONFIG.observation, seed=seed + 1)  # type: ignore[arg-type]
         t = torch.rand(1, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
-            expected = network(inputs.x, t, *inputs.observation)
+            expected = network(inputs.x.clone(), t, *inputs.observation)
             split_answer = stages.step(inputs.x, *stages.prepare(t), *stages.encode(*inputs.observation))
             traced_answer = traced.step(inputs.x, traced.prepare(t), traced.encode(*inputs.observation))
+        assert expected.dtype == torch.float32
         torch.testing.assert_close(split_answer, expected, rtol=1e-6, atol=1e-6)
         torch.testing.assert_close(traced_answer, expected, rtol=1e-6, atol=1e-6)
     assert stages.step_operators == count_operators(stages.step) <= most_operators

@@ -183,6 +183,9 @@ BAD_OBSERVATIONS = {
     "ragged": ({"goal": [[0], [0, 0]]}, "goal"),
     "complex": ({"goal": np.zeros((2, 2), dtype=complex)}, "goal"),
     "object": ({"goal": object()}, "goal"),
+    "id past the table": ({"task": [3]}, "task[0]"),
+    "negative id": ({"task": [-1]}, "task[0]"),
+    "huge id": ({"task": [2**62]}, "task[0]"),
 }
 
 
@@ -194,6 +197,17 @@ def test_bad_observations_name_feature_and_index(loaded: vr.Policy, case: str) -
         loaded.sample(observation)
     assert error.value.name == field
     loaded.sample(OBSERVATION)
+
+
+def test_ids_outside_a_table_are_refused_by_every_backend(package: Path) -> None:
+    with pytest.raises(vr.ConfigError, match=r"task\[0\] = 3: must be in 0..2"):
+        vr.load_policy(package).sample({**OBSERVATION, "task": [3]})
+    other = vr.load_policy(package, backend="torchscript")
+    with pytest.raises(vr.ModelError, match="index out of range"):
+        other.sample({**OBSERVATION, "task": [3]})
+    np.testing.assert_allclose(
+        other.sample(OBSERVATION), vr.load_policy(package).sample(OBSERVATION), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -300,6 +314,12 @@ class WrongShape(TinyPolicy):
         return super().step(x, t, context)[:, :2]
 
 
+class ChangingItsObservation(TinyPolicy):
+    def encode(self, state, goal, task):  # type: ignore[no-untyped-def]
+        state *= 2
+        return super().encode(state, goal, task)
+
+
 class Failing(TinyPolicy):
     def encode(self, *observation):  # type: ignore[no-untyped-def]
         raise RuntimeError("no such camera")
@@ -311,6 +331,7 @@ class Failing(TinyPolicy):
         (Drawing, "differs from the policy"),
         (Branching, "cannot be exported"),
         (WrongShape, "the policy has 8"),
+        (ChangingItsObservation, "changes feature 0 in place"),
         (Failing, "no such camera"),
     ],
 )

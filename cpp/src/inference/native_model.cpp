@@ -91,6 +91,7 @@ NativeModel::NativeModel(Plan plan, const PlanWeights& weights, const ModelSigna
   bind(plan, weights, is_shared);  // counts
   arena_ = Arena(arena_.used());
   bind(plan, weights, is_shared);
+  ids_ = find_ids(plan);
   if (is_shared) second_thread_ = std::make_unique<SecondThread>(*kernels_);
   prepare(std::vector<double>{0.0});
 }
@@ -105,6 +106,35 @@ void NativeModel::bind(const Plan& plan, const PlanWeights& weights, bool is_sha
     shared_[s].clear();
     for (const Instruction& instruction : program_.stages[s])
       shared_[s].push_back(sharing.share(instruction));
+  }
+}
+
+std::vector<NativeModel::Ids> NativeModel::find_ids(const Plan& plan) {
+  std::vector<Ids> found;
+  for (const PlanOperation& operation : plan.stages[static_cast<std::size_t>(Stage::Encode)]) {
+    if (operation.name != "gather") continue;
+    const PlanView& table = plan.views[static_cast<std::size_t>(operation.inputs[0])];
+    const PlanView& index = plan.views[static_cast<std::size_t>(operation.inputs[1])];
+    const auto buffer = plan.buffers.begin() + index.buffer;
+    if (buffer->role != BufferRole::Observation) continue;
+    const auto feature =
+        std::ranges::count(plan.buffers.begin(), buffer, BufferRole::Observation, &PlanBuffer::role);
+    found.push_back(
+        {static_cast<std::size_t>(feature), index.offset, index.strides[0], index.shape[0], table.shape[0]});
+  }
+  return found;
+}
+
+void NativeModel::require_rows(const Ids& ids, const TensorView& feature) const {
+  if (feature.dtype == DType::Float32) return;  // no ids
+  for (std::int64_t i = 0; i < ids.count; ++i) {
+    const std::int64_t element = ids.offset + i * ids.stride;
+    const std::int64_t id = feature.dtype == DType::Int64
+                                ? static_cast<const std::int64_t*>(feature.data)[element]
+                                : static_cast<const std::uint8_t*>(feature.data)[element];
+    if (id < 0 || id >= ids.table_rows)
+      throw ConfigError(indexed(signature_.observation[ids.feature].name, element), std::to_string(id),
+                        "must be in 0.." + std::to_string(ids.table_rows - 1));
   }
 }
 
@@ -151,6 +181,7 @@ void NativeModel::encode(std::span<const TensorView> observation) {
     if (!std::ranges::equal(observation[i].shape, specs[i].shape) || observation[i].dtype != specs[i].dtype)
       throw ConfigError(specs[i].name, to_string(observation[i].dtype) + shape_text(observation[i].shape),
                         "must be " + std::string(to_string(specs[i].dtype)) + shape_text(specs[i].shape));
+  for (const Ids& ids : ids_) require_rows(ids, observation[ids.feature]);
   for (std::size_t i = 0; i < specs.size(); ++i)
     to_floats(observation[i], specs[i].num_elements(), program_.observation[i]);
   run(Stage::Encode);

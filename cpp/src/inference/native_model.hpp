@@ -21,10 +21,10 @@ namespace vla_rt {
 ///
 /// Thread: one thread at a time, any thread. Real-time: `encode` and `step` allocate nothing, take no lock,
 /// make no system call, and do the same work whatever the numbers are; they throw only for arguments of a
-/// wrong size. Denormal numbers are zero inside; the thread's own mode is put back. `prepare` allocates. With
-/// a signature of two threads a second one, made here with the scheduling of this caller, computes parts of
-/// the larger matrices: the answers are the same bits, and a second thread that is held up delays a matrix by
-/// a millisecond at most (see SecondThread).
+/// wrong size and for ids that have no row in the table they index. Denormal numbers are zero inside; the
+/// thread's own mode is put back. `prepare` allocates. With a signature of two threads a second one, made
+/// here with the scheduling of this caller, computes parts of the larger matrices: the answers are the same
+/// bits, and a second thread that is held up delays a matrix by a millisecond at most (see SecondThread).
 class VLA_RT_API NativeModel final : public Model {
  public:
   /// Throws FormatError naming the field for a plan that does not hold what it must, ModelError when it does
@@ -46,7 +46,15 @@ class VLA_RT_API NativeModel final : public Model {
   void step(std::span<const float> x, int k, std::span<float> out) override;
 
  private:
+  /// Numbers of a feature that index a table as they are: word ids, task ids.
+  struct Ids {
+    std::size_t feature;
+    std::int64_t offset, stride, count, table_rows;
+  };
+
   void bind(const Plan& plan, const PlanWeights& weights, bool is_shared);
+  [[nodiscard]] static std::vector<Ids> find_ids(const Plan& plan);
+  void require_rows(const Ids& ids, const TensorView& feature) const;
   void run(Stage stage) const noexcept VLA_RT_NONBLOCKING;
 
   ModelSignature signature_;
@@ -55,6 +63,7 @@ class VLA_RT_API NativeModel final : public Model {
   Program program_;
   std::array<std::vector<std::optional<SharedMatrix>>, kNumStages> shared_;  ///< by instruction; with threads
   std::unique_ptr<SecondThread> second_thread_;
+  std::vector<Ids> ids_;
   std::size_t input_size_ = 0, answer_size_ = 0;
   float* rows_ = nullptr;  ///< one row of `table_` per time
   std::size_t num_times_ = 0;

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind, OutputKind
 
 from vla_rt._core import ModelError
-from vla_rt.export.dependence import Dependence, DependenceGraph, example
+from vla_rt.export.dependence import Dependence, DependenceGraph, dependence, example
 from vla_rt.export.protocol import AnyPolicy, Feature, TokenPolicy
 
 _DTYPES = {"float32": torch.float32, "int64": torch.int64, "uint8": torch.uint8}
@@ -67,6 +67,9 @@ class Network(nn.Module):
             parameter.requires_grad_(False)
             if parameter.is_floating_point():
                 parameter.data = parameter.data.float()
+        for buffer in module.buffers():
+            if buffer.dtype in (torch.float16, torch.bfloat16):
+                buffer.data = buffer.data.float()
         self.policy = module
         self.cache_shapes = policy.cache_shapes() if is_over_tokens(policy) else ()
 
@@ -80,7 +83,8 @@ class Network(nn.Module):
             result = self.policy.denoise(x, t, *observation)
         else:
             result = self.policy.step(x, t, self.policy.encode(*observation))
-        return result
+        is_other = isinstance(result, Tensor) and result.dtype != torch.float32
+        return result.float() if is_other else result
 
 
 def _shared(policy: Any) -> dict[int, Any]:
@@ -179,21 +183,37 @@ def _rebuild(program: torch.export.ExportedProgram, inputs: Inputs) -> CapturedN
                 continue
             args, kwargs = fx.map_arg((node.args, node.kwargs), values.__getitem__)
             graph.module = _module_of(node)
-            is_identity = _is_identity(node.target, args, kwargs)
+            target, args, kwargs = _traceable(graph, node.target, args, kwargs)
+            is_identity = _is_identity(target, args, kwargs)
             # the strides of a value are those of the kernel that ran, which may be another one next time
-            target = _aten.reshape.default if node.target is _aten.view.default else node.target
+            target = _aten.reshape.default if target is _aten.view.default else target
             value = args[0] if is_identity else graph.call(target, args, kwargs)
             if isinstance(value, fx.Node):
                 value.meta["uses"] = value.meta.get("uses", 0) + len(node.users)
-                operators += node.target is not operator.getitem and not is_identity
+                operators += target is not operator.getitem and not is_identity
             values[node] = value
         elif node.op == "output":
-            (result,), updates = _outputs(program, node, values, by_name)
+            (result,), updates = _outputs(program, node, values, by_name, caches)
         else:
             raise ModelError(f"the policy cannot be exported: it uses {node.op} {node.target}")
     if not isinstance(result, fx.Node):
         result = graph.call(_aten.add.Tensor, (result, graph.call(_aten.mul.Tensor, (t, 0), {})), {})
     return CapturedNetwork(graph, result, updates, x, t, tuple(caches), tuple(observation), operators)
+
+
+def _traceable(
+    graph: DependenceGraph, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """A call in a spelling that TorchScript records rightly; it takes `zero` and `fill` for others."""
+    if target is _aten.zero.default:
+        return _aten.zeros_like.default, args, kwargs
+    if target is _aten.fill.Scalar:
+        return _aten.full_like.default, args, kwargs
+    if target is _aten.fill.Tensor:
+        like = example(args[0])
+        value = graph.call(_aten._to_copy.default, (args[1],), {"dtype": like.dtype})
+        return _aten.expand.default, (value, list(like.shape)), {}
+    return target, args, kwargs
 
 
 def _module_of(node: fx.Node) -> str:
@@ -216,6 +236,7 @@ def _outputs(
     node: fx.Node,
     values: dict[fx.Node, Any],
     by_name: dict[str, fx.Node],
+    caches: Sequence[fx.Node],
 ) -> tuple[list[Any], tuple[tuple[fx.Node, fx.Node], ...]]:
     results, updates = [], []
     for spec, argument in zip(program.graph_signature.output_specs, node.args[0], strict=True):  # type: ignore[arg-type]
@@ -223,7 +244,13 @@ def _outputs(
         if spec.kind == OutputKind.USER_OUTPUT:
             results.append(value)
         elif spec.kind == OutputKind.USER_INPUT_MUTATION:
-            updates.append((value, by_name[str(spec.target)]))
+            changed = by_name[str(spec.target)]
+            if changed in caches:
+                updates.append((value, changed))
+            elif dependence(changed) == Dependence.OBSERVATION:
+                index = changed.name.removeprefix("o_")
+                raise ModelError(f"the policy cannot be exported: it changes feature {index} in place")
+            # x and t are its own at every call: what it leaves in them is read by nobody
         else:
             raise ModelError(f"the policy cannot be exported: it changes its own {spec.target}")
     if len(results) != 1 or not isinstance(example(results[0]), Tensor):
