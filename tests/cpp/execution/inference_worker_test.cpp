@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -112,8 +114,17 @@ TEST_CASE("a plan is renewed in time, and no more often than needed") {
     CHECK(report.limit_violations == 0);
     REQUIRE(report.inference.chunks > 3);
     CHECK(report.inference.chunks <= 8);
-    // Never in simulated time (inference_schedule_test); here the machine may be late itself.
-    CHECK(report.executor.starved_ns < 500 * kMs);
+    // Asked when 750 ms of plan less the slowest inference so far and 5 ms are over; the machine may be late,
+    // though not every time. That such a plan never starves is inference_schedule_test's, in simulated time.
+    const std::vector<Handover>& handovers = report.inference.handovers;
+    TimeNs least = INT64_MAX, slowest = handovers[1].delay_ns;
+    for (std::size_t i = 2; i < handovers.size(); ++i) {
+      const TimeNs before = handovers[i - 1].time_ns - handovers[i - 1].delay_ns;
+      const TimeNs asked = handovers[i].time_ns - handovers[i].delay_ns;
+      least = std::min(least, asked - (before + 15 * kRow - slowest - 5 * kMs));
+      slowest = std::max(slowest, handovers[i].delay_ns);
+    }
+    CHECK(least < 50 * kMs);
   }
 }
 
@@ -134,10 +145,14 @@ TEST_CASE("the trace names the chunk that was followed, not the newest") {
     for (std::size_t k = row > 300 ? row - 300 : 1; k <= row; ++k)
       late += std::max<TimeNs>(0, trace.time_ns[k] - trace.time_ns[k - 1] - kMs);
     CHECK(std::abs(trace.time_ns[row] - report.seams[changes].time_ns) <= 2 * kMs + late);
+    // Not before six rows of the one before are over, though a new one comes every two.
+    const auto before =
+        std::ranges::find(report.inference.handovers, trace.chunk_sequence[row - 1], &Handover::sequence);
+    REQUIRE(before != report.inference.handovers.end());
+    CHECK(trace.time_ns[row] >= before->time_ns - before->delay_ns + 6 * kRow - kMs);
     ++changes;
   }
   CHECK(changes >= 2);
-  CHECK(changes <= 6);  // a splice each 300 ms, ten chunks
 }
 
 TEST_CASE("relative actions are anchored to what was seen, and their past anew") {
