@@ -84,3 +84,19 @@ def test_a_turn_is_blended_alike_at_any_rate_of_rows(merge: str) -> None:
         velocities.append(np.array([ex.at(t)[1] for t in np.arange(0.1, 0.21, 0.001)]))
     np.testing.assert_allclose(velocities[0], velocities[1], atol=2e-3)
     assert velocities[0].min() < -0.99
+
+
+@pytest.mark.parametrize("period", [0.02, 0.01, 0.005, 0.002])
+def test_a_step_of_the_rows_elsewhere_does_not_sharpen_a_cross_fade(period: float) -> None:
+    """What both plans do around the seam is no noise, however abrupt their rows are later on."""
+    velocities = []
+    for step in (0.0, 0.1):
+        ex = vr.ChunkExecutor(1, period, mode="async")
+        times = period * np.arange(round(0.5 / period))[:, None]
+        for start, slope in ((0.0, 1.0), (0.1, -0.5)):
+            ex.at(start)
+            rows = 0.1 + slope * (start + times - 0.1) + step * (start + times > 0.42)
+            ex.push(rows, start)
+        velocities.append(np.array([ex.at(t)[1][0] for t in np.arange(0.1, 0.25, 1e-3)]))
+    np.testing.assert_allclose(velocities[0], velocities[1], atol=0.01)
+    assert velocities[1].max() < 1.001  # neither plan moves faster

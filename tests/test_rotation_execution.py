@@ -142,6 +142,27 @@ def test_a_rotation_vector_goes_on_past_half_a_turn() -> None:
     np.testing.assert_allclose(dq[5:, 2], 1.5, atol=1e-4)
 
 
+def test_a_rotation_vector_goes_on_past_whole_turns_and_back() -> None:
+    angles = 7 * np.sin(0.5 * np.arange(0, 12.01, PERIOD))  # more than a turn to either side
+    rows = Rotation.from_rotvec(np.outer(angles, [0.48, -0.6, 0.64])).as_rotvec()
+    ex = executor("rotation_vector")
+    ex.push(rows, 0.0)
+    times = np.arange(0, 12, 1e-3)
+    q, dq = play(ex, "rotation_vector", times, {})
+    np.testing.assert_allclose(q, np.outer(7 * np.sin(0.5 * times), [0.48, -0.6, 0.64]), atol=1e-3)
+    np.testing.assert_allclose(dq, np.outer(3.5 * np.cos(0.5 * times), [0.48, -0.6, 0.64]), atol=1e-2)
+
+
+def test_a_reset_rotation_vector_keeps_its_branch() -> None:
+    ex = executor("rotation_vector")
+    ex.reset([0, 0, 4.0])
+    np.testing.assert_allclose(ex.at(0.0)[0], [0, 0, 4.0], atol=1e-12)
+    ex.push(np.tile([0, 0, 4.1 - 2 * np.pi], (T, 1)), 0.0)
+    q = np.array([ex.at(t)[0] for t in np.arange(0, 0.3, 1e-3)])
+    assert np.abs(np.diff(q, axis=0)).max() < 3e-3
+    np.testing.assert_allclose(q[-1], [0, 0, 4.1], atol=1e-12)
+
+
 def test_blends_take_the_short_way() -> None:
     ex = executor("rotation_vector", blend_s=0.2)
     ex.push(np.tile([0, 0, np.deg2rad(170)], (T, 1)), 0.0)

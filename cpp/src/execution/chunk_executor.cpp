@@ -98,7 +98,8 @@ void ChunkExecutor::Impl::start_from(std::span<const double> position) {
   plans.update();
   has_origin = !position.empty();
   now = plan_end = due = kNever;
-  given = false;
+  given = has_origin;
+  std::ranges::copy(position, given_out.begin());
   sequence = 0;
   splice_ns = 0;
   moving = false;
@@ -156,10 +157,12 @@ void ChunkExecutor::Impl::pick_up(TimeNs previous) noexcept {
   plan.evaluate(previous, inner.discrete_dims, planned);
   const Motion offset = difference(last, planned, planner.discrete(), D);
   if (offset.is_zero(D)) return;
+  // Where the splice was planned, the new fade is what the old one was and the jump of the rows: only what
+  // they have changed by since is theirs.
   for (int i = 0; i < plan.count; ++i)
     if (const Segment& old = plan.segments[static_cast<std::size_t>(i)]; old.splice_ns == splice_ns)
-      old.fade.add_smooth(previous, 1, D, smooth);
-  segment.fade.add_smooth(previous, -1, D, smooth);
+      old.fade.add_smooth_change(segment.splice_ns, previous, 1, D, smooth);
+  segment.fade.add_smooth_change(segment.splice_ns, previous, -1, D, smooth);
   correction.decay(offset, smooth, segment.seam_noise, D, previous, planner.blend_ns());
   if (segment.splice_ns < previous) overtaken.add(1);
 }

@@ -136,9 +136,27 @@ void CrossFade::smooth(double piece_s) noexcept {
   }
 }
 
-void CrossFade::write(TimeNs start, TimeNs duration, Fade& fade) noexcept {
+void CrossFade::settle_first(const JointArray& noise, TimeNs start, TimeNs duration, double piece_s,
+                             Fade& fade) noexcept {
+  Motion first, trend;
+  for (std::size_t d = 0; d < D_; ++d) {
+    const double q0 = q_[d], q1 = q_[D_ + d], q2 = q_[2 * D_ + d], q3 = q_[3 * D_ + d];
+    first.q[d] = q0;
+    first.dq[d] = dq_[d];
+    first.ddq[d] = ddq_[d];
+    trend.dq[d] = (-3 * q0 + 4 * q1 - q2) / (2 * piece_s);
+    trend.ddq[d] = (2 * q0 - 5 * q1 + 4 * q2 - q3) / (piece_s * piece_s);
+  }
+  fade.settle(first, trend, noise, static_cast<int>(D_), start, duration);
+  sample(0, first);
+}
+
+void CrossFade::write(const JointArray& noise, TimeNs start, TimeNs duration, Fade& fade) noexcept {
   const double duration_s = to_seconds(duration), piece_s = duration_s / Fade::kPieces;
-  if (piece_s > fade.period_s) smooth(piece_s);
+  if (piece_s > fade.period_s) {
+    settle_first(noise, start, duration, piece_s, fade);
+    smooth(piece_s);
+  }
   for (std::size_t k = 0; k <= Fade::kPieces; ++k) {
     const double u = static_cast<double>(k) / Fade::kPieces, u2 = u * u, u3 = u2 * u;
     const double left = 1 - u3 * (10 - 15 * u + 6 * u2);

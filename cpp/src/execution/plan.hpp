@@ -67,6 +67,11 @@ struct Fade {
   void add(TimeNs t, int D, Motion& out) const noexcept;
   /// Adds velocity and acceleration times `sign`, without what is settling.
   void add_smooth(TimeNs t, double sign, int D, Motion& out) const noexcept;
+  /// What the same changes by between two times.
+  void add_smooth_change(TimeNs from, TimeNs to, double sign, int D, Motion& out) const noexcept {
+    add_smooth(from, -sign, D, out);
+    add_smooth(to, sign, D, out);
+  }
 
   /// Sets `settling` to what of `offset` the noise explains, and takes that out of it.
   void settle(Motion& offset, const Motion& smooth, const JointArray& noise, int D, TimeNs start,
@@ -80,13 +85,16 @@ class CrossFade {
   explicit CrossFade(int D);
   /// Sets sample k = 0..kPieces.
   void sample(int k, const Motion& offset) noexcept;
-  /// Uses the samples up.
-  void write(TimeNs start, TimeNs duration, Fade& fade) noexcept;
+  /// Uses the samples up. `noise` as for Fade::decay.
+  void write(const JointArray& noise, TimeNs start, TimeNs duration, Fade& fade) noexcept;
 
  private:
   // Velocity and acceleration between the ends from the positions: for pieces longer than a row, about which
   // those of one moment say little.
   void smooth(double piece_s) noexcept;
+  // Lets what is noise in the first sample settle: nothing that the next samples confirm.
+  void settle_first(const JointArray& noise, TimeNs start, TimeNs duration, double piece_s,
+                    Fade& fade) noexcept;
 
   std::size_t D_;
   std::vector<double> q_, dq_, ddq_;

@@ -195,8 +195,6 @@ void Planner::blend(const Motion& from, const Motion& to, const Plan& old, Segme
       blend_ns_ > 0 &&
       (before.origin ? has_origin_ : config_.mode != ExecutionMode::Rtc || !before.covers(next.splice_ns));
   if (!next.blended) return;
-  Motion smooth;
-  before.fade.add_smooth(next.splice_ns, 1, D_, smooth);
   // A cross-fade needs the old plan to go on under it, without a fade of its own that has just begun: one
   // product of smoothsteps on top of another soon becomes too steep. The decay has no memory and stays tame
   // however often it is restarted (its poles are a Bessel filter's).
@@ -204,20 +202,20 @@ void Planner::blend(const Motion& from, const Motion& to, const Plan& old, Segme
       before.fade.active(next.splice_ns) && next.splice_ns < before.fade.start_ns + blend_ns_ / 2;
   if (config_.merge == Merge::Replace || before.origin || fading ||
       before.end_ns < next.splice_ns + blend_ns_) {
+    Motion smooth;
+    before.fade.add_smooth(next.splice_ns, 1, D_, smooth);
     next.fade.decay(difference(from, to, discrete_, D_), smooth, next.seam_noise, D_, next.splice_ns,
                     blend_ns_);
     return;
   }
-  Motion old_motion, new_motion, offset;
+  Motion old_motion, new_motion;
   for (int k = 0; k <= Fade::kPieces; ++k) {
     const TimeNs time = next.splice_ns + blend_ns_ * k / Fade::kPieces;
     old.evaluate(time, config_.discrete_dims, old_motion);
     next.base(time, config_.discrete_dims, new_motion);
-    offset = difference(old_motion, new_motion, discrete_, D_);
-    if (k == 0) next.fade.settle(offset, smooth, next.seam_noise, D_, next.splice_ns, blend_ns_);
-    cross_fade_.sample(k, offset);
+    cross_fade_.sample(k, difference(old_motion, new_motion, discrete_, D_));
   }
-  cross_fade_.write(next.splice_ns, blend_ns_, next.fade);
+  cross_fade_.write(next.seam_noise, next.splice_ns, blend_ns_, next.fade);
 }
 
 // From the last velocity, or where the noise of the rows may have made it, from the mean one of the last

@@ -64,25 +64,28 @@ Vector3 rotation_vector(const Quaternion& q) noexcept {
   return {q[0] * scale, q[1] * scale, q[2] * scale};
 }
 
-/// Of the rotation vectors of one rotation, in and next to [0, pi], the one next to `last`.
+/// Of all rotation vectors of the rotation `r`, whole turns apart, the one next to `last`.
 Vector3 nearest_branch(const Vector3& r, const double* last) noexcept {
+  if (!last) return r;
+  constexpr double kTurn = 2 * std::numbers::pi;
+  const Vector3 there{last[0], last[1], last[2]};
   const double angle = std::sqrt(dot(r, r));
-  if (!last || angle < 1e-9) return r;
-  const double flip = 1 - 2 * std::numbers::pi / angle;
-  const Vector3 other{r[0] * flip, r[1] * flip, r[2] * flip};
-  double near = 0, far = 0;
-  for (std::size_t i = 0; i < 3; ++i) {
-    near += (r[i] - last[i]) * (r[i] - last[i]);
-    far += (other[i] - last[i]) * (other[i] - last[i]);
-  }
-  return near <= far ? r : other;
+  const bool any_axis = angle < 1e-9;
+  const Vector3& along = any_axis ? there : r;
+  const double length = any_axis ? std::sqrt(dot(there, there)) : angle;
+  if (length < 1e-9) return r;
+  const double turns = std::floor((dot(along, there) / length - angle) / kTurn + 0.5);
+  const double scale = turns * kTurn / length;
+  return {r[0] + along[0] * scale, r[1] + along[1] * scale, r[2] + along[2] * scale};
 }
 
-/// The rate of a rotation vector under the world's angular velocity (the inverse left Jacobian of SO(3)).
+/// The rate of a rotation vector under the world's angular velocity (the inverse left Jacobian of SO(3)). At
+/// a whole turn, where only the rate along the vector exists, that one.
 Vector3 rate_of(const Vector3& r, const Vector3& velocity) noexcept {
-  const double square = dot(r, r), angle = std::sqrt(square);
-  const double c =
-      angle < 1e-4 ? 1.0 / 12 : 1 / square - std::cos(angle / 2) / (2 * angle * std::sin(angle / 2));
+  const double square = dot(r, r), angle = std::sqrt(square), sine = std::sin(angle / 2);
+  double c = 1.0 / 12;
+  if (angle >= 1e-4) c = 1 / square;
+  if (angle >= 1e-4 && std::fabs(sine) > 1e-7) c -= std::cos(angle / 2) / (2 * angle * sine);
   const Vector3 once = cross(r, velocity), twice = cross(r, once);
   Vector3 rate{};
   for (std::size_t i = 0; i < 3; ++i) rate[i] = velocity[i] - 0.5 * once[i] + c * twice[i];

@@ -112,7 +112,8 @@ struct ExecutorCounters {
 /// chunk and one that ends a starvation. What the noise of the rows (their fourth differences) explains of
 /// the jump of velocity and acceleration fades within five rows, so that noisy rows at a high rate are
 /// followed without amplifying their noise; chunks of two to seven rows are too short to tell, and all of it
-/// does.
+/// does. Rows that are abrupt by intention measure as noise, too; in a cross-fade only what the plans do not
+/// confirm around the seam counts as such.
 ///
 /// The newest push wins: a chunk that waits for its turn is dropped when a newer one takes over no later.
 /// Rows before now are never executed. When the old plan ends within one period before the next one begins it
@@ -121,8 +122,8 @@ struct ExecutorCounters {
 ///
 /// Rotations (`rotation_dims`) take the short way from row to row and from chunk to chunk, however the format
 /// jumps: they are planned as quaternions of one sign and normalised last, so continuity is as above. Answers
-/// are unit quaternions without sign changes, orthonormal columns, or the rotation vector next to the latest
-/// answer, and velocities are the time derivatives of these numbers.
+/// are unit quaternions without sign changes, orthonormal columns, or the rotation vector (whole turns
+/// counted) next to the latest answer, and velocities are the time derivatives of these numbers.
 ///
 /// The pusher computes everything (curves, splice, blend) and hands over through a TripleBuffer; `at` only
 /// evaluates. When ticks have passed the splice before the plan is picked up, `at` splices anew where the
