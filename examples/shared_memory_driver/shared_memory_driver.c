@@ -17,7 +17,7 @@
 #include <vla_rt/execution/shared_memory.h>
 
 enum { JOINTS = 7 };
-static const int64_t PERIOD_NS = 1000000, LATE_NS = 1500000, TIMEOUT_NS = 50000000;
+static const int64_t PERIOD_NS = 1000000, LATE_NS = 1500000, TIMEOUT_NS = 100000000;
 
 static double joint_position[JOINTS], joint_velocity[JOINTS];
 

@@ -40,6 +40,7 @@ __all__: list[str] = [
     "EndEffectorPoseSpace",
     "EnforcerReport",
     "FastTokenizer",
+    "FlightRecording",
     "FlowMatchingSampler",
     "FormatError",
     "GripperJoint",
@@ -2806,6 +2807,78 @@ class SharedMemoryDriver:
         N.
         """
 
+class FlightRecording:
+    """
+    A recording that a run with `ControlConfig(record=...)` left, opened up to its last whole record.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ConfigError: It cannot be read.
+        FormatError: It is no recording; names the field.
+    """
+    def __init__(self, path: os.PathLike[str] | str | bytes) -> None: ...
+    def chunks(self) -> list[typing.Any]:
+        """
+        One dict per chunk: time_ns, sequence, start_time_ns, period_ns, inference_ns, result, actions (T, D).
+        """
+    def replay(self) -> dict[str, typing.Any]:
+        """
+        Run executor and enforcer again on the recorded inputs and compare bit by bit.
+
+        Bit-exact for the same build on the same kind of processor.
+
+        Returns:
+            ticks, executor_ticks, enforcer_ticks (that were compared), gaps, missing_ticks, missing_chunks, resumed_at (ticks from
+            which on commands are compared again after a gap) and difference: None, or tick, time_ns, signal, joint, recorded,
+            replayed of the first.
+        """
+    def ticks(self) -> dict[str, typing.Any]:
+        """
+        Columns: tick, time_ns, wakeup_ns, compute_ns, state_time_ns, chunk_sequence, status, follows_plan (n,), measured_position, measured_velocity, target, target_velocity, command_position, command_velocity, command_acceleration (n, N).
+        """
+    @property
+    def cut_bytes(self) -> int:
+        """
+        Bytes after the last whole record.
+        """
+    @property
+    def has_surroundings(self) -> bool:
+        """
+        Walls or obstacles: only the executor is replayed.
+        """
+    @property
+    def has_tool_actions(self) -> bool:
+        """
+        Chunks are of the tool: only the enforcer is replayed.
+        """
+    @property
+    def num_chunks(self) -> int:
+        """
+        Chunks in the file.
+        """
+    @property
+    def num_joints(self) -> int:
+        """
+        N.
+        """
+    @property
+    def num_ticks(self) -> int:
+        """
+        Ticks in the file.
+        """
+    @property
+    def part(self) -> int:
+        """
+        0 for a file from the first tick on; else earlier parts were rotated out.
+        """
+    @property
+    def period_s(self) -> float:
+        """
+        Of the ticks [s].
+        """
+
 class ChunkSource:
     """
     Whatever turns an observation into a chunk of actions.
@@ -2976,6 +3049,20 @@ class ControlConfig:
         """
         Time between the rows of a chunk [s].
         """
+    @property
+    def record(self) -> str:
+        """
+        File, empty: none; see `FlightRecording`.
+        """
+    @record.setter
+    def record(self, arg0: str) -> None: ...
+    @property
+    def record_max_mb(self) -> float:
+        """
+        [MiB] of it and the part before it.
+        """
+    @record_max_mb.setter
+    def record_max_mb(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
     @property
     def violation_log(self) -> str:
         """

@@ -90,6 +90,8 @@ class ControlConfig:
         chain_joints: Which of the robot's joints those of `kinematics` are, where workspace or collision are
             checked; None is all of them, less the `gripper`'s for actions of the tool.
         violation_log: File for every wish that was not granted, see `ViolationLog`; None is none.
+        record: File that keeps every tick and every chunk, see `FlightRecording`; None is none.
+        record_max_mb: Largest size of that file and of the part before it together [MiB].
 
     Raises:
         ConfigError: A value is outside its bounds; names field, value and bound.
@@ -139,6 +141,8 @@ class ControlConfig:
     collision: CollisionModel | None = None
     chain_joints: tuple[int, ...] | None = None
     violation_log: str | Path | None = None
+    record: str | Path | None = None
+    record_max_mb: float = 1024.0
 
     def __post_init__(self) -> None:
         self.validate()
@@ -214,6 +218,12 @@ class ControlConfig:
         core.surround(kinematics, self.workspace, self.collision, self.chain_joints)
         if self.violation_log is not None:
             core.violation_log = str(self.violation_log)
+        if self.record is not None:
+            core.record = str(self.record)
+        require(
+            1 <= self.record_max_mb <= 1e6, "record_max_mb", self.record_max_mb, "must be in [1, 1e6] MiB"
+        )
+        core.record_max_mb = self.record_max_mb
         return core
 
     def guidance_options(self) -> _core.GuidanceOptions:

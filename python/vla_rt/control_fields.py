@@ -52,6 +52,7 @@ _OPTIONAL = (
     "workspace",
     "collision",
     "violation_log",
+    "record",
     "action_space",
     "gripper",
     "posture",
@@ -69,7 +70,7 @@ def check_type(name: str, value: object) -> None:
         kind = _OBJECTS[name]
         found = type(value).__name__
         require(isinstance(value, kind), name, found, f"must be a {kind.__name__} or None")
-    elif name == "violation_log":
+    elif name in ("violation_log", "record"):
         require(isinstance(value, (str, Path)), name, value, "must be a path")
     elif name == "action_space":
         ActionMeaning.of(value)

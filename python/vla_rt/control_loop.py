@@ -39,6 +39,7 @@ class RunReport:
         limited_ticks: {cause: [N]}: ticks in which position, velocity, acceleration, jerk, workspace,
             collision or non_finite changed the wish of each joint.
         dropped_violations: Entries missing in `violation_log`.
+        unrecorded: Records missing in `record`, because ring or disk was full.
         fault: Why the controller stopped for good ("watchdog", "following_error", "driver_error", ...) or
             None.
         fault_text: The same in one sentence.
@@ -77,6 +78,7 @@ class RunReport:
     status_counts: dict[str, int]
     limited_ticks: dict[str, list[int]]
     dropped_violations: int
+    unrecorded: int
     fault: str | None
     fault_text: str | None
     interrupted: bool

@@ -166,6 +166,7 @@ py::dict to_dict(const RunReport& report) {
   }
   d["limited_ticks"] = limited;
   d["dropped_violations"] = report.dropped_violations;
+  d["unrecorded"] = report.unrecorded;
   const bool faulted = report.fault.reason != FaultReason::None;
   d["fault"] = faulted ? py::object(py::str(to_string(report.fault.reason))) : py::object(py::none());
   d["fault_text"] = faulted ? py::object(py::str(report.fault_text)) : py::object(py::none());

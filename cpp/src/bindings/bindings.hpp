@@ -33,6 +33,7 @@ void bind_temporal_ensembler(pybind11::module_& m);
 void bind_rtc(pybind11::module_& m);
 void bind_robots(pybind11::module_& m);
 void bind_shared_memory(pybind11::module_& m);
+void bind_flight_recording(pybind11::module_& m);
 void bind_chunk_source(pybind11::module_& m);
 void bind_cartesian_actions(pybind11::module_& m);  // part of execution
 void bind_execution(pybind11::module_& m);

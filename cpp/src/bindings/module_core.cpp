@@ -24,6 +24,7 @@ PYBIND11_MODULE(_core, m) {
   bind_rtc(m);
   bind_robots(m);
   bind_shared_memory(m);
+  bind_flight_recording(m);
   bind_chunk_source(m);
   bind_cartesian_actions(m);
   bind_execution(m);

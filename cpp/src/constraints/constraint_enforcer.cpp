@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "constraints/joint_bounds.hpp"
@@ -182,6 +185,38 @@ ConstraintEnforcer::ConstraintEnforcer(const JointLimits& limits, double period_
 ConstraintEnforcer::~ConstraintEnforcer() = default;
 ConstraintEnforcer::ConstraintEnforcer(ConstraintEnforcer&&) noexcept = default;
 ConstraintEnforcer& ConstraintEnforcer::operator=(ConstraintEnforcer&&) noexcept = default;
+
+void ConstraintEnforcer::save(EnforcerSnapshot& snapshot) const noexcept VLA_RT_NONBLOCKING {
+  static_assert(std::is_trivially_copyable_v<TargetEstimator> &&
+                sizeof(TargetEstimator) == sizeof(EnforcerSnapshot::Joint::follower));
+  const Impl& s = *impl_;
+  snapshot.num_joints = static_cast<std::int32_t>(s.n);
+  for (std::size_t i = 0; i < s.n; ++i) {
+    EnforcerSnapshot::Joint& joint = snapshot.joints[i];
+    joint.q = s.now.q[i];
+    joint.v = s.now.v[i];
+    joint.a = s.now.a[i];
+    std::memcpy(joint.follower.data(), &s.follower.estimator(i), joint.follower.size());
+  }
+}
+
+bool ConstraintEnforcer::restore(const EnforcerSnapshot& snapshot) noexcept {
+  Impl& s = *impl_;
+  if (snapshot.num_joints != static_cast<std::int32_t>(s.n)) return false;
+  const std::span joints{snapshot.joints.data(), s.n};
+  for (const EnforcerSnapshot::Joint& joint : joints)
+    if (!std::isfinite(joint.q) || !std::isfinite(joint.v) || !std::isfinite(joint.a) ||
+        !TargetEstimator::are_flags(joint.follower.data()))
+      return false;
+  for (std::size_t i = 0; i < s.n; ++i) {
+    s.now.start(i, {.q = joints[i].q, .v = joints[i].v, .a = joints[i].a});
+    TargetEstimator estimator;
+    std::memcpy(&estimator, joints[i].follower.data(), sizeof estimator);
+    s.follower.adopt(i, estimator);
+  }
+  s.has_start = true;
+  return true;
+}
 
 int ConstraintEnforcer::num_joints() const noexcept { return impl_->limits.num_joints; }
 double ConstraintEnforcer::period_s() const noexcept { return impl_->h; }

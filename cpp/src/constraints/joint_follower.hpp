@@ -29,6 +29,9 @@ class JointFollower {
   /// it. A target that is no number means the last good one.
   [[nodiscard]] unsigned see(std::size_t i, double target, const double* feedforward,
                              const JointBounds& b) noexcept;
+  /// All it carries from tick to tick.
+  [[nodiscard]] const TargetEstimator& estimator(std::size_t i) const noexcept { return estimators_[i]; }
+  void adopt(std::size_t i, const TargetEstimator& estimator) noexcept { estimators_[i] = estimator; }
   /// The last good target.
   [[nodiscard]] double held(std::size_t i) const noexcept { return estimators_[i].held().q; }
   /// Where each joint is to be at the end of the tick, and how to move there; may be changed before

@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 #include "constraints/joint_bounds.hpp"
 
@@ -90,6 +91,13 @@ class TargetEstimator {
     v_ = v;
     has_feedforward_ = true;
     return limited(q, v, b);
+  }
+
+  /// False for bytes that were never an estimator's.
+  [[nodiscard]] static bool are_flags(const unsigned char* bytes) noexcept {
+    return bytes[offsetof(TargetEstimator, smooth_)] <= 1 &&
+           bytes[offsetof(TargetEstimator, has_motion_)] <= 1 &&
+           bytes[offsetof(TargetEstimator, has_feedforward_)] <= 1;
   }
 
  private:

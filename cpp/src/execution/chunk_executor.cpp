@@ -59,6 +59,7 @@ struct ChunkExecutor::Impl {
   mutable std::mutex mutex;  // one push at a time, and the seams
   Planner planner;
   std::unique_ptr<ActionChunk> inner_chunk;  // with rotations
+  std::uint64_t accepted = 0;
   const Plan* published = nullptr;  // the newest plan: in the buffer's middle or front, so written by nobody
 
   // The reader's.
@@ -66,10 +67,11 @@ struct ChunkExecutor::Impl {
   JointArray given_out{};
   bool given = false;
   std::uint64_t sequence = 0;  // of the chunk that gave it
-  TimeNs splice_ns = 0;        // of its segment
-  bool moving = false;         // that answer is where the robot was told to be
-  bool has_origin = false;     // so is the answer before the first chunk
-  Fade correction;             // what the plan in hand differs by from the motion that was given out
+  std::uint64_t plan_number = 0;
+  TimeNs splice_ns = 0;     // of its segment
+  bool moving = false;      // that answer is where the robot was told to be
+  bool has_origin = false;  // so is the answer before the first chunk
+  Fade correction;          // what the plan in hand differs by from the motion that was given out
   Counter queries, late_queries, starved_queries, starved_ns, overtaken;
 
   explicit Impl(const ChunkExecutorConfig& c)
@@ -85,7 +87,7 @@ struct ChunkExecutor::Impl {
   }
 
   void start_from(std::span<const double> position);
-  const ActionChunk& inner_of(const ActionChunk& chunk);
+  const ActionChunk& inner_of(const ActionChunk& chunk, TimeNs as_of);
   void give_out(std::span<double> position, std::span<double> velocity) noexcept;
   void pick_up(TimeNs previous) noexcept;
 };
@@ -93,6 +95,7 @@ struct ChunkExecutor::Impl {
 void ChunkExecutor::Impl::start_from(std::span<const double> position) {
   const std::vector<double> held = rotations.to_inner(position);  // may throw
   planner.make_origin(held, !position.empty(), plans.back());
+  plans.back().number = accepted = plan_number = 0;
   published = &plans.back();
   plans.publish();
   plans.update();
@@ -114,13 +117,13 @@ void ChunkExecutor::Impl::start_from(std::span<const double> position) {
 }
 
 // The chunk as the plan sees it, its rotations on the side of the double cover where the plan is.
-const ActionChunk& ChunkExecutor::Impl::inner_of(const ActionChunk& chunk) {
+const ActionChunk& ChunkExecutor::Impl::inner_of(const ActionChunk& chunk, TimeNs as_of) {
   if (rotations.empty()) return chunk;
   rotations.to_inner(chunk, *inner_chunk);
   const Segment& newest = published->segments[static_cast<std::size_t>(published->count - 1)];
   if (newest.origin && !has_origin) return *inner_chunk;
   const TimeNs end = chunk.start_time_ns + planner.rows_ns(chunk.horizon - 1);
-  const TimeNs meeting = std::clamp(now.load(std::memory_order_acquire), chunk.start_time_ns, end);
+  const TimeNs meeting = std::clamp(as_of, chunk.start_time_ns, end);
   Motion there;
   published->evaluate(meeting, inner.discrete_dims, there);
   rotations.align(*inner_chunk, static_cast<int>((meeting - chunk.start_time_ns) / planner.rows_ns(1)),
@@ -183,20 +186,25 @@ void ChunkExecutor::reset(std::span<const double> position) {
   impl_->start_from(position);
 }
 
-PushResult ChunkExecutor::push(const ActionChunk& chunk) {
+PushResult ChunkExecutor::push(const ActionChunk& chunk, PlanInput* planned) {
+  return push_as_of(chunk, impl_->now.load(std::memory_order_acquire), planned);
+}
+
+PushResult ChunkExecutor::push_as_of(const ActionChunk& chunk, TimeNs now, PlanInput* input) {
   Impl& e = *impl_;
   const std::lock_guard lock(e.mutex);
   const ActionChunk* planned = nullptr;
   try {
     execution::check_chunk(chunk, e.config.action_dim, e.planner.rows_ns(1));
-    planned = &e.inner_of(chunk);
+    planned = &e.inner_of(chunk, now);
   } catch (const ConfigError&) {
     e.planner.refused_invalid.add(1);
     throw;
   }
   Plan& plan = e.plans.back();
-  const PushResult result =
-      e.planner.make(*planned, e.now.load(std::memory_order_acquire), *e.published, plan);
+  const PushResult result = e.planner.make(*planned, now, *e.published, plan);
+  if (result == PushResult::Accepted) plan.number = ++e.accepted;
+  if (input != nullptr) *input = {.now = now, .number = e.accepted};
   if (result != PushResult::Accepted) return result;
   e.published = &plan;
   e.plans.publish();
@@ -229,6 +237,7 @@ Status ChunkExecutor::at(TimeNs time, std::span<double> position,
   e.correction.add(time, e.D, e.last);
   e.give_out(position, velocity);
   e.sequence = segment.sequence;
+  e.plan_number = plan.number;
   e.splice_ns = segment.splice_ns;
   e.moving = !segment.origin || e.has_origin;
   if (segment.covers(time)) return Status::Ok;
@@ -261,6 +270,7 @@ int ChunkExecutor::previous_rows(TimeNs start, int rows, std::span<double> out) 
 }
 
 std::uint64_t ChunkExecutor::sequence() const noexcept { return impl_->sequence; }
+std::uint64_t ChunkExecutor::plan_number() const noexcept { return impl_->plan_number; }
 TimeNs ChunkExecutor::now() const noexcept { return impl_->now.load(std::memory_order_relaxed); }
 TimeNs ChunkExecutor::plan_end() const noexcept { return impl_->plan_end.load(std::memory_order_relaxed); }
 TimeNs ChunkExecutor::due() const noexcept { return impl_->due.load(std::memory_order_relaxed); }

@@ -24,6 +24,8 @@ void ControlConfig::validate() const {
   thread.validate();
   if (!(first_state_timeout_s > 0 && first_state_timeout_s <= 3600))
     throw ConfigError("first_state_timeout_s", number(first_state_timeout_s), "must be in (0, 3600] s");
+  if (!(record_max_mb >= 1 && record_max_mb <= 1e6))
+    throw ConfigError("record_max_mb", number(record_max_mb), "must be in [1, 1e6] MiB");
   if (!(trace_s >= 0 && trace_s <= 86400))
     throw ConfigError("trace_s", number(trace_s), "must be in [0, 86400] s");
 }

@@ -14,6 +14,7 @@
 #include "execution/tick_task.hpp"
 #include "vla_rt/core/claim.hpp"
 #include "vla_rt/core/errors.hpp"
+#include "vla_rt/execution/flight_recorder.hpp"
 
 namespace vla_rt {
 namespace {
@@ -64,6 +65,19 @@ ControlConfig checked(ControlConfig config, const Robot* robot, const ChunkSourc
 std::string describe(const Fault& fault, const Robot& robot) {
   const std::string reason = fault.reason == FaultReason::DriverError ? robot.failure() : std::string();
   return reason.empty() ? fault.text() : "driver error: " + reason;
+}
+
+FlightSetup setup_of(const Controller& controller, const ControlConfig& config, const RobotState& first) {
+  const ControllerConfig& c = controller.config();
+  const Surroundings& around = c.surroundings;
+  return {.period_s = c.period_s,
+          .limits = config.limits,
+          .enforcer = c.enforcer,
+          .executor = controller.executor().config(),
+          .start_position = first.position,
+          .has_tool_actions = c.cartesian.has_value(),
+          .has_surroundings = !around.workspaces.empty() || around.collision || around.check,
+          .part = 0};
 }
 
 SeamSummary::Jump jump_of(const std::vector<Seam>& seams, JointArray Seam::* quantity) {
@@ -154,6 +168,7 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
   RunReport report;
   std::optional<ViolationLog> log;
   if (!config.violation_log.empty()) log.emplace(config.violation_log);
+  std::optional<FlightRecorder> flight;
   const StartedRobot started(*c.robot);
 
   RobotState first;
@@ -163,11 +178,15 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
   }
   c.controller.reset({first.position.data(), static_cast<std::size_t>(first.num_joints)});
 
+  if (!config.record.empty())
+    flight.emplace(config.record, setup_of(c.controller, config, first),
+                   static_cast<std::uint64_t>(config.record_max_mb * (1 << 20)));
+  FlightRecorder* const recording = flight ? &*flight : nullptr;
   TickRecorder recorder(first.num_joints,
                         static_cast<std::size_t>(std::ceil(config.trace_s / config.controller.period_s)));
-  InferenceWorker worker(c.robot, c.policy, c.controller, config.inference);
-  TickTask task(*c.robot, c.controller, worker, recorder, config.limits, log ? &*log : nullptr, first,
-                duration_s);
+  InferenceWorker worker(c.robot, c.policy, c.controller, config.inference, recording);
+  TickTask task(*c.robot, c.controller, worker, recorder, config.limits, log ? &*log : nullptr, recording,
+                first, duration_s);
   RealtimeThread thread(config.realtime);
   recorder.start();
   worker.start();
@@ -203,6 +222,10 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
   report.limiting_rms = recorder.limiting_rms();
   report.realtime = thread.grant();
   report.dropped_records = recorder.dropped();
+  if (flight) {
+    flight->close();
+    report.unrecorded = flight->dropped();
+  }
   if (log) {
     log->close();
     report.dropped_violations = log->dropped();

@@ -110,7 +110,7 @@ struct Controller::Impl {
   bool started = false;  // a reset was accepted
   bool ticked = false;   // since that reset
   bool follows_plan = false;
-  TimeNs now = 0, last_stamp = 0;
+  TimeNs now = 0, last_stamp = 0, asked_for = 0;
   int stamps_ahead = 0;  // measured far ahead of `now`, each a little later than the one before
   std::uint64_t sequence = 0;
   JointArray target{}, feedforward{}, last_position{};
@@ -262,7 +262,8 @@ Status Controller::tick(TimeNs now, const RobotState& state,
   const std::span<double> target{c.target.data(), c.n}, feedforward{c.feedforward.data(), c.n};
   const std::span<double> row = c.cartesian ? std::span<double>(c.cartesian->row) : target;
   const std::span<double> rate = c.cartesian ? std::span<double>(c.cartesian->rate) : feedforward;
-  const Status plan = c.executor.at(c.clock.advance(now), row, rate);
+  c.asked_for = c.clock.advance(now);
+  const Status plan = c.executor.at(c.asked_for, row, rate);
   for (double& velocity : rate) velocity *= c.clock.rate();
   const bool plan_stale = c.plan_timeout_ns > 0 && plan != Status::Starved &&
                           now - c.plan_time.load(std::memory_order_relaxed) > c.plan_timeout_ns;
@@ -292,13 +293,13 @@ Status Controller::tick(TimeNs now, const RobotState& state,
   return command.status;
 }
 
-PushResult Controller::push(const ActionChunk& chunk) {
+PushResult Controller::push(const ActionChunk& chunk, PlanInput* planned) {
   const auto plan_of = [this](const ActionChunk& actions) -> const ActionChunk& {
     if (!impl_->cartesian) return actions;
     impl_->cartesian->actions.to_plan(actions, impl_->cartesian->plan);
     return impl_->cartesian->plan;
   };
-  const PushResult result = impl_->executor.push(plan_of(chunk));
+  const PushResult result = impl_->executor.push(plan_of(chunk), planned);
   if (result == PushResult::Accepted) {
     impl_->plan_time.store(chunk.start_time_ns, std::memory_order_relaxed);
     impl_->chunk_sequence.store(chunk.sequence, std::memory_order_relaxed);
@@ -332,6 +333,11 @@ Fault Controller::fault() const noexcept VLA_RT_NONBLOCKING {
 }
 
 std::span<const double> Controller::target() const noexcept { return {impl_->target.data(), impl_->n}; }
+std::span<const double> Controller::target_velocity() const noexcept {
+  return {impl_->feedforward.data(), impl_->n};
+}
+TimeNs Controller::plan_time() const noexcept { return impl_->asked_for; }
+double Controller::plan_rate() const noexcept { return impl_->clock.rate(); }
 const EnforcerReport& Controller::report() const noexcept { return impl_->report; }
 const ConstraintEnforcer& Controller::enforcer() const noexcept { return impl_->enforcer; }
 bool Controller::follows_plan() const noexcept { return impl_->follows_plan; }

@@ -15,6 +15,7 @@
 #include "execution/observation_history.hpp"
 #include "vla_rt/core/claim.hpp"
 #include "vla_rt/core/errors.hpp"
+#include "vla_rt/execution/flight_recorder.hpp"
 #include "vla_rt/rt/triple_buffer.hpp"
 
 namespace vla_rt {
@@ -95,7 +96,9 @@ struct InferenceWorker::Shared {
   std::mutex mutex;  // guards everything down to the next blank line
   std::condition_variable changed;
   bool started = false, stopping = false, ended = false;
-  Controller* controller;  // null from the end of `stop` on
+  Controller* controller;                     // null from the end of `stop` on
+  FlightRecorder* const flight;               // used while there is a controller
+  const std::unique_ptr<FlightChunk> record;  // where there is a recorder
   InferenceStats counted;
   LatencyHistogram latency, delay;  // written by the worker alone
 
@@ -109,7 +112,7 @@ struct InferenceWorker::Shared {
   std::optional<execution::ObservationHistory> history;  // of a source that looks back
 
   Shared(std::shared_ptr<Robot> robot_in, std::shared_ptr<ChunkSource> source_in, Controller& controller_in,
-         const InferenceConfig& config_in)
+         const InferenceConfig& config_in, FlightRecorder* flight_in)
       : robot(std::move(robot_in)),
         source(required(std::move(source_in))),
         claim(*source,
@@ -117,6 +120,8 @@ struct InferenceWorker::Shared {
               "returned"),
         config(config_in),
         controller(&controller_in),
+        flight(flight_in),
+        record(flight_in != nullptr ? std::make_unique<FlightChunk>() : nullptr),
         schedule(controller_in.config().executor.period_s) {
     config.validate();
     if (const ObservationWindow window = source->window(); window.steps > 1) history.emplace(window);
@@ -226,7 +231,15 @@ struct InferenceWorker::Shared {
     const std::int64_t dropped_rows = executor.counters().dropped_rows;
     std::string why;
     try {
-      const PushResult result = controller->push(chunk);
+      PlanInput planned;
+      const PushResult result = controller->push(chunk, &planned);
+      if (flight != nullptr) {
+        record->time_ns = steady_now();
+        record->planned = planned;
+        record->result = result;
+        record->chunk.copy_from(chunk);
+        flight->push(*record);
+      }
       if (result == PushResult::Past)
         why = "the chunk came after all its rows were over: slower than its horizon";
       if (result == PushResult::FarFuture) why = "the chunk's start time is too far ahead";
@@ -277,8 +290,9 @@ struct InferenceWorker::Shared {
 };
 
 InferenceWorker::InferenceWorker(std::shared_ptr<Robot> robot, std::shared_ptr<ChunkSource> source,
-                                 Controller& controller, const InferenceConfig& config)
-    : shared_(std::make_shared<Shared>(std::move(robot), std::move(source), controller, config)) {}
+                                 Controller& controller, const InferenceConfig& config,
+                                 FlightRecorder* flight)
+    : shared_(std::make_shared<Shared>(std::move(robot), std::move(source), controller, config, flight)) {}
 
 InferenceWorker::~InferenceWorker() { stop(); }
 

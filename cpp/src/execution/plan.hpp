@@ -129,6 +129,7 @@ struct Plan {
   static constexpr int kMaxSegments = 5;
 
   int count = 0;
+  std::uint64_t number = 0;  // chunks accepted before it was made, its own included
   std::array<Segment, kMaxSegments> segments;
 
   void prepare(const ChunkExecutorConfig& config);

@@ -5,17 +5,19 @@
 namespace vla_rt {
 
 TickTask::TickTask(Robot& robot, Controller& controller, InferenceWorker& worker, TickRecorder& recorder,
-                   const JointLimits& limits, ViolationLog* log, const RobotState& first, double duration_s)
+                   const JointLimits& limits, ViolationLog* log, FlightRecorder* flight,
+                   const RobotState& first, double duration_s)
     : robot_(robot),
       controller_(controller),
       worker_(worker),
       recorder_(recorder),
       log_(log),
+      flight_(flight),
       judge_(limits, controller.config().period_s),
       duration_ns_(from_seconds(duration_s)),
       state_(first) {
   judge_.reset({first.position.data(), static_cast<std::size_t>(limits.num_joints)});
-  record_.num_joints = limits.num_joints;
+  record_.num_joints = flight_tick_.head.num_joints = limits.num_joints;
 }
 
 bool TickTask::tick(const TickTime& time) noexcept VLA_RT_NONBLOCKING {
@@ -58,7 +60,40 @@ void TickTask::record(const TickTime& time, TimeNs compute_ns) noexcept {
   put(Signal::CommandAcceleration, command_.acceleration.data());
   put(Signal::Target, controller_.target().data());
   recorder_.push(record_);
+  if (flight_ != nullptr) record_flight();
   if (log_ != nullptr) log_->take(controller_.enforcer());
+}
+
+void TickTask::record_flight() noexcept {
+  FlightTick::Head& head = flight_tick_.head;
+  head.tick = record_.tick;
+  head.time_ns = record_.time_ns;
+  head.wakeup_ns = record_.wakeup_ns;
+  head.compute_ns = record_.compute_ns;
+  head.state_ns = state_.time_ns;
+  head.state_sequence = state_.sequence;
+  head.plan_ns = controller_.plan_time();
+  head.plan_rate = controller_.plan_rate();
+  head.plan_number = controller_.executor().plan_number();
+  head.chunk_sequence = record_.chunk_sequence;
+  head.status = record_.status;
+  head.follows_plan = record_.follows_plan;
+  const auto put = [this](FlightSignal which, const double* values) {
+    std::copy_n(values, static_cast<std::size_t>(flight_tick_.head.num_joints),
+                flight_tick_.signal(which).begin());
+  };
+  put(FlightSignal::MeasuredPosition, state_.position.data());
+  put(FlightSignal::MeasuredVelocity, state_.velocity.data());
+  put(FlightSignal::Target, controller_.target().data());
+  put(FlightSignal::TargetVelocity, controller_.target_velocity().data());
+  put(FlightSignal::CommandPosition, command_.position.data());
+  put(FlightSignal::CommandVelocity, command_.velocity.data());
+  put(FlightSignal::CommandAcceleration, command_.acceleration.data());
+  flight_->push(flight_tick_);
+  if (!flight_->wants_snapshot(head.tick)) return;
+  snapshot_.tick = head.tick;
+  controller_.enforcer().save(snapshot_.enforcer);
+  flight_->push(snapshot_);
 }
 
 void TickTask::report(RunReport& report) const {

@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "say what a policy package is",
     "plot": "draw a recorded run: a picture, or a page with its figures",
     "record": "record a scripted expert into a LeRobot dataset",
+    "replay": "run a flight recording again, bit by bit; make a test or an MCAP file of it",
     "run": "run a robot as a configuration file says",
     "serve": "serve a policy package over openpi's protocol",
     "train": "train a policy on a LeRobot dataset and export it",

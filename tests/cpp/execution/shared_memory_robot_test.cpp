@@ -422,7 +422,7 @@ TEST_CASE(
   }
   std::shared_ptr<SharedMemoryRobot> robot;
   for (int k = 0; !robot && k < 200; ++k) try {
-      robot = std::make_shared<SharedMemoryRobot>(name, 0.1);
+      robot = std::make_shared<SharedMemoryRobot>(name, 0.5);
     } catch (const VlaRtError&) {
       sleep_ms(10);
     }
@@ -450,7 +450,7 @@ TEST_CASE(
 TEST_CASE("a driver in motion comes to rest when the controller's process is killed") {
   const std::string name = fresh_name();
   const JointLimits limits = seven_joint_limits();
-  SharedMemoryDriver driver(name, limits, 0.005, 0.1);
+  SharedMemoryDriver driver(name, limits, 0.005, 0.5);
   driver.post_state(state_at(steady_now()));
   const pid_t controller = fork();
   if (controller == 0) {

@@ -98,6 +98,7 @@ class WatchedRobot : public SimulatedRobot {
 RunReport run_watched(std::shared_ptr<Robot> robot, bool lock_memory = false) {
   ControlConfig config = loop_config();
   config.realtime.lock_memory = lock_memory;
+  config.record = "/dev/null";  // with the flight recorder on
   ControlLoop loop(std::move(robot), std::make_shared<SinePolicy>(), config);
   return loop.run((kWarmUp + kWatched + 200) * 1e-3);
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -35,6 +36,17 @@ struct Surroundings {
   /// Which joints of the limits those of the chain are, in its order; empty: all of them. The others, such as
   /// a gripper's, are filtered alone.
   std::vector<int> chain_joints{};
+};
+
+/// What an enforcer without surroundings carries from one tick to the next; for recordings. Means something
+/// to the same build of this library only.
+struct EnforcerSnapshot {
+  struct Joint {
+    double q = 0, v = 0, a = 0;
+    std::array<unsigned char, 72> follower{};  ///< what was learnt of its target
+  };
+  std::int32_t num_joints = 0;
+  std::array<Joint, kMaxActionDim> joints{};
 };
 
 /// Turns any stream of targets into commands that respect position, velocity, acceleration and jerk limits at
@@ -97,6 +109,12 @@ class VLA_RT_API ConstraintEnforcer {
   /// Status::NonFinite; a non-finite feed-forward counts as absent. The command is `position()` afterwards.
   Status apply(std::span<const double> target, std::span<const double> feedforward_velocity,
                EnforcerReport& report) noexcept VLA_RT_NONBLOCKING;
+
+  /// The state after the last tick. Real-time: wait-free, no allocation.
+  void save(EnforcerSnapshot& snapshot) const noexcept VLA_RT_NONBLOCKING;
+  /// Goes on from a saved state; false, changing nothing, when it is none of an enforcer with this many
+  /// joints.
+  bool restore(const EnforcerSnapshot& snapshot) noexcept;
 
   /// One tick along the certified stop.
   void stop() noexcept VLA_RT_NONBLOCKING;

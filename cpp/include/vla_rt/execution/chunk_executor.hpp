@@ -77,6 +77,13 @@ enum class PushResult : std::uint8_t {
 /// "accepted", "past", "far_future", "queue_full".
 [[nodiscard]] VLA_RT_API const char* to_string(PushResult result) noexcept;
 
+/// What decides, besides the chunk itself and the plan before, what becomes of a pushed chunk; for
+/// recordings.
+struct PlanInput {
+  TimeNs now = 0;            ///< latest time given to `at`, as far as the pusher knew
+  std::uint64_t number = 0;  ///< chunks accepted since the reset, this one included
+};
+
 /// The jump |old - new| between two plans at their splice, before any blend (D each). A rotation has it in
 /// its first three dims: the rotation vector between the two [rad], angular velocity and acceleration
 /// (world).
@@ -154,7 +161,10 @@ class VLA_RT_API ChunkExecutor {
 
   /// Plans with a new chunk. Throws ConfigError, changing nothing but the counter, for a wrong action_dim,
   /// horizon or period, or a number that is not finite. Real-time: no (may throw and lock); no allocation.
-  PushResult push(const ActionChunk& chunk);
+  /// `planned` is told what decided.
+  PushResult push(const ActionChunk& chunk, PlanInput* planned = nullptr);
+  /// As `push` when `now` was the latest time given to `at`: what a replay does.
+  PushResult push_as_of(const ActionChunk& chunk, TimeNs now, PlanInput* planned = nullptr);
 
   /// Position and velocity (D each) at time `now`. Ok, or Starved while no chunk covers it. A time before the
   /// latest one is answered for the latest one, and counted. Before any chunk: the reset position.
@@ -162,6 +172,8 @@ class VLA_RT_API ChunkExecutor {
 
   /// Sequence of the chunk that gave the latest answer; 0: none, the reset position. Thread: that of `at`.
   [[nodiscard]] std::uint64_t sequence() const noexcept;
+  /// Accepted chunks that the latest answer knew of. Thread: that of `at`.
+  [[nodiscard]] std::uint64_t plan_number() const noexcept;
 
   /// The rows of the present plan at start, start + period, ... (rows * D numbers, row-major), the last one
   /// held: what a new chunk for `start` must continue (RTC). Returns how many of them lie within the plan.

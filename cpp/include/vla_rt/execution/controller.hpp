@@ -83,7 +83,7 @@ class VLA_RT_API Controller {
   /// A fresh chunk of actions; only an accepted one feeds the watchdog. Throws ConfigError (and
   /// keeps the old plan) for a wrong shape or a number that is not finite. Real-time: no. Thread: the
   /// worker's.
-  PushResult push(const ActionChunk& chunk);
+  PushResult push(const ActionChunk& chunk, PlanInput* planned = nullptr);
   /// Whether the newest observation or chunk was refused for a bad number; shown as NonFinite.
   void set_input_refused(bool refused) noexcept;
 
@@ -101,6 +101,11 @@ class VLA_RT_API Controller {
 
   /// Of the last tick: the wish (N) and what the filter made of it. Thread: the ticking one.
   [[nodiscard]] std::span<const double> target() const noexcept;
+  /// The wish's velocity (N), as the filter was given it.
+  [[nodiscard]] std::span<const double> target_velocity() const noexcept;
+  /// The time the plan was asked for, and how fast that passes (1: like the motion's).
+  [[nodiscard]] TimeNs plan_time() const noexcept;
+  [[nodiscard]] double plan_rate() const noexcept;
   [[nodiscard]] const EnforcerReport& report() const noexcept;
   /// Its log, and what it limited since the last reset.
   [[nodiscard]] const ConstraintEnforcer& enforcer() const noexcept;

@@ -13,6 +13,8 @@
 
 namespace vla_rt {
 
+class FlightRecorder;
+
 /// When the policy is asked, and how long its end is waited for.
 struct InferenceConfig {
   /// Inferences per second; 0: as late as possible so that the next chunk still comes before the executor's
@@ -61,10 +63,10 @@ class VLA_RT_API InferenceWorker {
  public:
   static constexpr std::size_t kMaxHandovers = 4096;
 
-  /// `controller` must outlive `stop()`. Throws ConfigError for a bad configuration or a missing robot or
-  /// source.
+  /// `controller`, and the recorder of the chunks where there is one, must outlive `stop()`. Throws
+  /// ConfigError for a bad configuration or a missing robot or source.
   InferenceWorker(std::shared_ptr<Robot> robot, std::shared_ptr<ChunkSource> source, Controller& controller,
-                  const InferenceConfig& config);
+                  const InferenceConfig& config, FlightRecorder* flight = nullptr);
   /// Stops.
   ~InferenceWorker();
   InferenceWorker(const InferenceWorker&) = delete;

@@ -37,6 +37,7 @@ struct RunReport {
   std::array<double, 3> worst_limit_ratio{};     ///< velocity, acceleration, jerk relative to their limits
   std::array<std::uint64_t, 6> status_counts{};  ///< ticks by Status
   std::vector<std::int64_t> limited_ticks;  ///< (causes as in kCauses, N) ticks in which a wish was changed
+  std::uint64_t unrecorded = 0;             ///< records missing in `ControlConfig::record`
   std::int64_t dropped_violations = 0;      ///< missing in the violation log
   Fault fault;                              ///< reason None when there was none
   std::string fault_text;    ///< one sentence, with the driver's own reason; empty without fault

@@ -1,0 +1,58 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "vla_rt/core/api.hpp"
+#include "vla_rt/execution/flight_record.hpp"
+
+namespace vla_rt {
+
+/// Keeps every tick and every chunk of a run in a file, from which the run can be replayed; see
+/// FlightRecording.
+///
+/// The control and the inference thread hand records over through rings of their own; a thread of this
+/// object's writes them. A record that finds its ring full, or the disk, is dropped and counted; nobody
+/// waits. Each record in the file carries its length and a CRC-32, so that a file cut anywhere opens up to
+/// its last whole record. When the file reaches half of `max_bytes` it becomes PATH.1, replacing the one
+/// before, and a new one begins.
+///
+/// Thread: ticks and snapshots one thread, chunks one other; `close` the owner; the counts any.
+class VLA_RT_API FlightRecorder {
+ public:
+  static constexpr std::uint64_t kDefaultMaxBytes = std::uint64_t{1} << 30;
+  /// Ticks between two snapshots.
+  static constexpr std::uint64_t kSnapshotTicks = 1000;
+
+  /// Makes (or empties) the file. Throws ConfigError naming path and reason when that fails, or for max_bytes
+  /// < 1 MiB.
+  FlightRecorder(const std::string& path, const FlightSetup& setup,
+                 std::uint64_t max_bytes = kDefaultMaxBytes);
+  /// Closes.
+  ~FlightRecorder();
+  FlightRecorder(const FlightRecorder&) = delete;
+  FlightRecorder& operator=(const FlightRecorder&) = delete;
+
+  /// Real-time: wait-free, no allocation.
+  void push(const FlightTick& tick) noexcept VLA_RT_NONBLOCKING;
+  /// True when it is time for a snapshot after tick number `tick`. Real-time: wait-free, no allocation.
+  [[nodiscard]] bool wants_snapshot(std::uint64_t tick) noexcept VLA_RT_NONBLOCKING;
+  /// Real-time: wait-free, no allocation.
+  void push(const FlightSnapshot& snapshot) noexcept VLA_RT_NONBLOCKING;
+  /// Real-time: wait-free, no allocation.
+  void push(const FlightChunk& chunk) noexcept VLA_RT_NONBLOCKING;
+
+  /// Writes what was handed over and ends the thread. What is pushed afterwards is lost.
+  void close() noexcept;
+
+  [[nodiscard]] std::uint64_t written() const noexcept;  ///< records in files
+  [[nodiscard]] std::size_t pending() const noexcept;    ///< records in the rings; a snapshot
+  [[nodiscard]] std::uint64_t dropped() const noexcept;  ///< records that found ring or disk full
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vla_rt

@@ -1,0 +1,50 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "vla_rt/constraints/constraint_enforcer.hpp"
+#include "vla_rt/execution/chunk_executor.hpp"
+#include "vla_rt/execution/flight_recording.hpp"
+
+namespace vla_rt::execution {
+
+// Executor and enforcer on recorded inputs, tick by tick.
+class FlightRerun {
+ public:
+  using Chunks = std::vector<std::unique_ptr<FlightChunk>>;
+
+  FlightRerun(const FlightSetup& setup, const Chunks& chunks);
+
+  // False once a difference was found. `after`: the enforcer's state after the tick, where there is one.
+  bool tick(const FlightTick& tick, const EnforcerSnapshot* after);
+  [[nodiscard]] const FlightReplay& result() const noexcept { return result_; }
+
+ private:
+  void find_gap(const FlightTick& tick);
+  void push_chunks(const FlightTick& tick);
+  bool rerun_executor(const FlightTick& tick);
+  bool rerun_enforcer(const FlightTick& tick, const EnforcerSnapshot* after);
+  void push(const FlightChunk& record);
+  void doubt_fade(TimeNs from) noexcept;
+  void doubt_plan(TimeNs from) noexcept;
+  void find_takeover(const FlightTick& tick);
+  bool same(const FlightTick& tick, FlightSignal signal, std::span<const double> replayed);
+
+  const FlightSetup& setup_;
+  const Chunks& chunks_;
+  std::size_t n_;
+  TimeNs blend_ns_, longest_ns_ = 0;  // of a chunk
+  std::optional<ChunkExecutor> executor_;
+  std::optional<ConstraintEnforcer> enforcer_;
+  bool enforcer_known_;
+  bool begun_ = false;
+  std::uint64_t next_tick_ = 0, applied_ = 0;  // number of the newest plan
+  std::size_t next_chunk_ = 0;
+  TimeNs executor_from_ = INT64_MIN;  // plan times before this are not compared
+  std::uint64_t last_sequence_ = 0;   // of the chunk that was followed in the tick before; 0: unknown
+  FlightReplay result_;
+};
+
+}  // namespace vla_rt::execution
