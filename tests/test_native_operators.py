@@ -236,6 +236,35 @@ def test_options_that_are_not_there_are_refused(layer: nn.Module, shape: tuple[i
         native.compile_stages(stages_of(Denoiser(lambda m, x, t, o: m(x), layer), table(shape)))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda u: u + u,
+        lambda u: u * 2,
+        lambda u: u - 5,
+        lambda u: -u,
+        lambda u: (u.long() - 300).to(torch.uint8),
+        lambda u: (u > 3) + (u > 5),
+    ],
+)
+def test_bytes_and_truths_that_pytorch_computes_otherwise_are_refused(
+    function: Callable[[Tensor], Tensor],
+) -> None:
+    policy = Denoiser(lambda x, t, u: x * function(u).float().mean())
+    with pytest.raises(vr.ModelError, match=r"(of uint8|of bool|bytes); the torchscript backend takes it"):
+        native.compile_stages(stages_of(policy, X, observation=(torch.full((1, 4), 200, dtype=torch.uint8),)))
+
+
+def test_bytes_become_numbers_and_truths(tmp_path: Path) -> None:
+    u = torch.tensor([[0, 3, 200, 255]], dtype=torch.uint8)
+    policy = Denoiser(
+        lambda x, t, u: (
+            x * (u / 255) + ((u > 3) * (u < 255) | (u == 0)).float() + torch.where(u > 3, u.long(), -1)
+        )
+    )
+    assert step_error(policy, tmp_path, X, (u,)) <= 1e-6
+
+
 def functions(plan: Any) -> list[str]:
     return [f"{o.op} {o.function}".strip() for o in plan.stages["step"]]
 

@@ -209,6 +209,8 @@ def addcmul(stage: StageCompiler, target: Any, x: Value, a: Value, b: Value, val
 def convert(stage: StageCompiler, target: Any, x: Value, *args: Any, **kwargs: Any) -> Value:
     """Another dtype: the engine's numbers stay float32, so only fractions can be lost."""
     dtype = target(*metas((x, *args)), **metas(kwargs)).dtype
+    if dtype == torch.uint8 and x.meta.dtype not in (torch.uint8, torch.bool):
+        raise Unsupported("numbers that wrap to bytes")
     if dtype == torch.bool and x.meta.dtype != torch.bool:
         return stage.elementwise("not_equal", [x, 0.0], stage.like(x.meta.to(dtype)))
     if x.meta.dtype.is_floating_point and not dtype.is_floating_point:

@@ -30,6 +30,13 @@ def lowers(*targets: Any) -> Callable[[_Lowering], _Lowering]:
     return register
 
 
+#: What PyTorch does to numbers of these types otherwise than to real ones: bytes wrap, truths stay truths.
+_OF_OWN_KIND = {
+    torch.uint8: ("add", "subtract", "multiply", "negate", "square", "power"),
+    torch.bool: ("add", "subtract", "negate"),
+}
+
+
 class Unsupported(ModelError):
     """The engine cannot compute a call."""
 
@@ -116,6 +123,8 @@ class StageCompiler:
 
     def elementwise(self, function: str, operands: Sequence[Any], output: Value) -> Value:
         """Adds an elementwise operation over broadcast operands."""
+        if function in _OF_OWN_KIND.get(output.meta.dtype, ()):
+            raise Unsupported(f"{function} of {str(output.meta.dtype).removeprefix('torch.')}")
         self.emit("elementwise", [self.value(o) for o in operands], output, function)
         return output
 
