@@ -61,10 +61,12 @@ inline void stop_step(const MotionState& x, const JointBounds& b, double h, Step
   return side * std::clamp(u, -rates.J, rates.J);
 }
 
-/// A sampled acceleration that left the limit by the rounding of a + u h alone is put back on it.
+/// What a rate may exceed its limit by for the rounding of sums like a + u h.
+inline constexpr double kRounded = 1 + 1e-12;
+
+/// A sampled acceleration that left the limit by rounding alone is put back on it.
 inline void settle(MotionState& y, const JointBounds& b) noexcept {
-  constexpr double kSlack = 1 + 1e-12;
-  if (std::fabs(y.a) > b.A && std::fabs(y.a) <= b.A * kSlack) y.a = std::copysign(b.A, y.a);
+  if (std::fabs(y.a) > b.A && std::fabs(y.a) <= b.A * kRounded) y.a = std::copysign(b.A, y.a);
 }
 
 /// The range that stops from x's next state must keep. A start on a limit may leave it: the range is never
@@ -79,16 +81,19 @@ inline void settle(MotionState& y, const JointBounds& b) noexcept {
   return range;
 }
 
-/// Whether the tick from x keeps to the safe set, on the way and at its `end`.
+/// Whether the tick from x keeps to the jerk limit and the safe set, on the way and at its `end`. Written so
+/// that NaN fails.
 [[nodiscard]] inline bool keeps_safe(const MotionState& x, const TickMotion& tick, const JointBounds& b,
                                      const Extent& range, MotionState& end) noexcept {
   end = x;
   for (int k = 0; k < tick.count; ++k) {
     const JerkPiece& piece = tick.pieces[static_cast<std::size_t>(k)];
+    if (!(std::fabs(piece.jerk) <= b.J * kRounded)) return false;
     if (broken_between(end, piece.jerk, piece.duration, b.inner_V, range) != 0) return false;
     end = advanced(end, piece.jerk, piece.duration);
+    settle(end, b);
+    if (!(std::fabs(end.a) <= b.A)) return false;
   }
-  settle(end, b);
   return outside_safe_set(end, b, b.inner_V, range) == 0;
 }
 

@@ -49,6 +49,29 @@ TEST_CASE("no wished jerk breaks a limit, at ticks or between them") {
   for (const double worst : tally.worst) CHECK(worst > 0.99);
 }
 
+TEST_CASE("a wish that switches its jerk inside the tick is judged by every piece of it") {
+  const double h = 0.01;
+  const constraints::JointBounds b = constraints::bounds_of(limits_of(1), 0);
+  adversary::Rng rng(21);
+  for (int trial = 0; trial < 3000; ++trial) {
+    constraints::MotionState x{.q = rng.uniform(-1, 1), .v = rng.uniform(-1, 1), .a = rng.uniform(-9, 9)};
+    constraints::TickMotion wish, motion;
+    const double first = rng.uniform(0, h);  // may end within A and J, and even where it began
+    wish.append(rng.uniform(-2, 2) * b.J, first);
+    wish.append(-wish.pieces[0].jerk * first / (h - first), h - first);
+    const constraints::MotionState before = x;
+    constraints::filter_tick(x, wish, b, h, motion);
+    constraints::MotionState y = before;
+    for (int k = 0; k < motion.count; ++k) {
+      const constraints::JerkPiece& piece = motion.pieces[static_cast<std::size_t>(k)];
+      REQUIRE(std::fabs(piece.jerk) <= b.J * (1 + 1e-9));
+      y = constraints::advanced(y, piece.jerk, piece.duration);
+      REQUIRE(std::fabs(y.a) <= b.A * (1 + 1e-9));
+    }
+    REQUIRE(y.q == doctest::Approx(x.q).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("rounding over a stop of many thousand ticks that starts on the boundary breaks nothing") {
   adversary::Rng rng(3);
   for (int trial = 0; trial < 60; ++trial) {
