@@ -32,9 +32,18 @@ class Limits:
 
     def reading(self, working_set: float) -> float:
         """GB/s for data of this size that is read once per turn."""
-        if working_set <= 1 << 20:
+        if working_set <= _cache_bytes(2, 1 << 20):
             return self.l2
-        return self.l3 if working_set <= 24 << 20 else self.memory
+        return self.l3 if working_set <= _cache_bytes(3, 32 << 20) else self.memory
+
+
+def _cache_bytes(level: int, otherwise: int) -> int:
+    """What the system says of a cache, which a virtual machine may not know."""
+    size = Path(f"/sys/devices/system/cpu/cpu0/cache/index{level}/size")
+    try:
+        return int(size.read_text().strip().removesuffix("K")) << 10
+    except (OSError, ValueError):
+        return otherwise
 
 
 def measure() -> Limits | None:
