@@ -354,6 +354,7 @@ def test_a_network_that_cannot_be_exported_leaves_nothing(tmp_path: Path, kind: 
         ({"precision": "bfloat16", "calibration": [{}]}, vr.ConfigError, "observation.state"),
         ({"precision": "bfloat16", "max_error": 1e-9}, vr.ModelError, "must be at most 1e-09"),
         ({"device": "gpu"}, vr.ConfigError, "device"),
+        ({"device": 5}, vr.ConfigError, "device = 5"),
         ({"device": "cuda:99"}, vr.ModelError, "cuda:99 is not there|cuda:99: is not there"),
         ({"period_s": 0.0}, vr.ConfigError, "period_s"),
         ({"period_s": float("nan")}, vr.ConfigError, "nan"),

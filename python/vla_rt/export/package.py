@@ -191,7 +191,7 @@ def _save_networks(
 def _require_device(device: str) -> None:
     import torch
 
-    if re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
+    if not isinstance(device, str) or re.fullmatch(r"cpu|cuda(:\d+)?", device) is None:
         raise error(ConfigError, "device", device, "must be cpu, cuda, or cuda with a number (cuda:1)")
     if device == "cpu":
         return
