@@ -250,6 +250,13 @@ def test_changed_weights_are_refused(files: Path, tmp_path: Path) -> None:
     text = ("{" + ",".join(f'"a{i}":0' for i in range(20_000)) + "}").encode()
     refused(len(text).to_bytes(8, "little") + text)
 
+    # 2^40 * 2^24 is 0 in 64 bits, and nothing would span it
+    empty = header | {first: header[first] | {"shape": [2**40, 2**24], "data_offsets": [0, 0]}}
+    text = json.dumps(empty).encode()
+    weights.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    with pytest.raises(vr.FormatError, match=r"shape.*at most 2\^40 elements"):
+        run(tmp_path)
+
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     for content in (b"", b"{", b"[]", b"null", b"\x00" * 64, b"[" * 10_000):

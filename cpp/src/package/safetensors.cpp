@@ -47,8 +47,9 @@ void SafetensorsFile::read_header() {
     const JsonField shape = field.at("shape");
     std::int64_t elements = 1;
     for (const JsonField& extent : shape.elements(0, kMaxRank)) {
-      elements *= extent.integer(1, kMaxElements);
-      if (elements > kMaxElements) shape.fail("must have at most 2^40 elements");
+      const std::int64_t many = extent.integer(1, kMaxElements);
+      if (many > kMaxElements / elements) shape.fail("must have at most 2^40 elements");
+      elements *= many;
     }
     const JsonField offsets = field.at("data_offsets");
     const std::vector<JsonField> ends = offsets.elements(2, 2);
