@@ -11,7 +11,8 @@ target_link_libraries(_core PRIVATE vla_rt vla_rt_flags)
 target_compile_options(_core PRIVATE -O1)  # argument handling only: what takes time lives in the rooms
 target_include_directories(_core PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/cpp/src")
 target_compile_definitions(_core PRIVATE VLA_RT_VERSION="${PROJECT_VERSION}")
-set_target_properties(_core PROPERTIES INSTALL_RPATH "$ORIGIN")
+# Compiled in eights: most of the time goes into the same templates of pybind11 in every file.
+set_target_properties(_core PROPERTIES INSTALL_RPATH "$ORIGIN" UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
 install(TARGETS _core LIBRARY DESTINATION vla_rt)
 
 if(VLA_RT_WITH_TORCH)

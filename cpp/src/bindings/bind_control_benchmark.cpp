@@ -64,8 +64,8 @@ Samples measure(const ControlConfig& config, const Array<double>& rows, int hori
   return samples;
 }
 
-py::dict benchmark(const ControlConfig& config, const ArrayLike& rows, int horizon, int every,
-                   std::uintptr_t allocation_counter) {
+py::dict benchmark_control(const ControlConfig& config, const ArrayLike& rows, int horizon, int every,
+                           std::uintptr_t allocation_counter) {
   const Array<double> motion = row_major<double>(rows, "rows");
   require_shape(motion, "rows", {-1, config.limits.num_joints});
   require_finite(motion, "rows");
@@ -91,8 +91,8 @@ py::dict benchmark(const ControlConfig& config, const ArrayLike& rows, int horiz
 }  // namespace
 
 void bind_control_benchmark(py::module_& m) {
-  m.def("benchmark_control_tick", &benchmark, py::arg("config"), py::arg("rows"), py::arg("horizon") = 16,
-        py::arg("every") = 8, py::arg("allocation_counter") = 0,
+  m.def("benchmark_control_tick", &benchmark_control, py::arg("config"), py::arg("rows"),
+        py::arg("horizon") = 16, py::arg("every") = 8, py::arg("allocation_counter") = 0,
         R"(Measure Controller.tick in C++ along a given motion.
 
 Args:

@@ -26,8 +26,8 @@ std::int64_t cpu_now() noexcept {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
-py::dict benchmark(ConstraintEnforcer& enforcer, const ArrayLike& targets,
-                   std::uintptr_t allocation_counter) {
+py::dict benchmark_enforcer(ConstraintEnforcer& enforcer, const ArrayLike& targets,
+                            std::uintptr_t allocation_counter) {
   if (!enforcer.has_start())
     throw ConfigError("position", "unknown", "call reset(position) before the first command");
   const Array<double> wishes = row_major<double>(targets, "targets");
@@ -71,7 +71,7 @@ py::dict benchmark(ConstraintEnforcer& enforcer, const ArrayLike& targets,
 }  // namespace
 
 void bind_enforcer_benchmark(py::module_& m) {
-  m.def("benchmark_enforcer_tick", &benchmark, py::arg("enforcer"), py::arg("targets"),
+  m.def("benchmark_enforcer_tick", &benchmark_enforcer, py::arg("enforcer"), py::arg("targets"),
         py::arg("allocation_counter") = 0,
         R"(Measure ConstraintEnforcer.apply in C++, tick by tick.
 

@@ -92,7 +92,7 @@ double quantile_us(const std::vector<TimeNs>& sorted, double q) {
   return static_cast<double>(sorted[std::max<std::size_t>(rank, 1) - 1]) * 1e-3;
 }
 
-py::dict benchmark(Policy& policy, int n) {
+py::dict benchmark_policy(Policy& policy, int n) {
   if (n < 1 || n > 10'000'000) throw ConfigError("n", std::to_string(n), "must be in 1..10000000");
   Observation observation;
   for (const FeatureSpec& feature : policy.spec().observation) {
@@ -223,7 +223,7 @@ void bind_package(py::module_& m) {
            "Raises:\n"
            "    ConfigError: a missing feature, a wrong shape, NaN or infinity; names feature and index.\n"
            "    ModelError: the network failed or answered NaN.")
-      .def("benchmark", &benchmark, py::arg("n") = 100,
+      .def("benchmark", &benchmark_policy, py::arg("n") = 100,
            "Samples n chunks for an observation of zeros and returns {backend, n, p50_us, p99_us, p999_us, "
            "max_us}.")
       .def_property_readonly("spec", &Policy::spec, "What the package says about itself.")

@@ -114,8 +114,8 @@ struct Samples {
   long allocations = 0;
 };
 
-py::dict benchmark(const std::filesystem::path& folder, const std::string& backend, int n,
-                   std::uintptr_t allocation_counter) {
+py::dict benchmark_sampler(const std::filesystem::path& folder, const std::string& backend, int n,
+                           std::uintptr_t allocation_counter) {
   if (n < 1 || n > 10'000'000) throw ConfigError("n", std::to_string(n), "must be in 1..10000000");
   const auto count = std::bit_cast<Counter>(allocation_counter);
   constexpr std::array<const char*, 3> kNames{"whole", "calls", "loop"};
@@ -152,7 +152,7 @@ py::dict benchmark(const std::filesystem::path& folder, const std::string& backe
 }  // namespace
 
 void bind_sampler_benchmark(py::module_& m) {
-  m.def("benchmark_sampler", &benchmark, py::arg("folder"), py::arg("backend") = "torchscript",
+  m.def("benchmark_sampler", &benchmark_sampler, py::arg("folder"), py::arg("backend") = "torchscript",
         py::arg("n") = 1000, py::arg("allocation_counter") = 0,
         R"(Measure what a sampler's loop adds to the calls of its network, in C++.
 
