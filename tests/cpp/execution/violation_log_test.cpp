@@ -69,7 +69,7 @@ TEST_CASE("what is lost is counted, not waited for") {
   const std::vector<double> start(kJoints, 0.0);
   enforcer.reset(start);
   EnforcerReport report;
-  log.take(enforcer);  // what comes from here on counts
+  log.take(enforcer);             // what comes from here on counts
   for (int t = 0; t < 1000; ++t)  // never taken in time
     enforcer.apply(std::vector<double>(kJoints, t % 2 == 0 ? 1e9 : -1e9), {}, report), enforcer.stop();
   for (int t = 0; t < 400; ++t)

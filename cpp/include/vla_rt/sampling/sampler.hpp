@@ -48,8 +48,8 @@ class VLA_RT_API Sampler {
   /// it. `guidance`, aimed at samples of this size, makes the sample continue a previous one. Allocates
   /// nothing apart from what the denoiser does. Throws ConfigError for a wrong size, a number in x or
   /// step_noise that is not finite, or guidance that this sampler or denoiser does not offer; ModelError when
-  /// the denoiser returns a number that is not finite, or answers so large that the sample is not. Thread: any, each with its own denoiser, guidance and
-  /// scratch.
+  /// the denoiser returns a number that is not finite, or answers so large that the sample is not. Thread:
+  /// any, each with its own denoiser, guidance and scratch.
   void sample(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
               std::span<const float> step_noise, std::span<float> scratch,
               Guidance* guidance = nullptr) const;
