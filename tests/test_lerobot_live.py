@@ -96,7 +96,7 @@ def test_a_chunk_policy_acts_through_its_processors() -> None:
     assert report.inference["chunks"] > 0, report.inference["last_error"]
     assert live.period_s == 0.02
     assert live.execution_horizon == 3
-    assert 2.9 < report.trace["target"].max() < 3.3  # the last row, and what the spline adds on its way there
+    assert np.all(abs(report.trace["target"][-1] - 3.0) < 0.2)  # the last row of every chunk
     assert policy.seen[0]["observation.state"].shape == (1, JOINTS)
     assert float(policy.seen[0]["observation.state"].min()) == 1.0
 

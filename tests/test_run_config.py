@@ -48,7 +48,8 @@ def test_every_field_of_a_control_config_has_one_place() -> None:
 
 
 def test_values_arrive(tmp_path: Path) -> None:
-    text = TWO + "logging: {violation_log: wishes.jsonl, trace_s: 5}\npolicy: {package: ../package}\n"
+    kept = "{violation_log: wishes.jsonl, record: flight.rec, record_max_mb: 9, trace_s: 5}"
+    text = f"{TWO}logging: {kept}\npolicy: {{package: ../package}}\n"
     config = RunConfig.from_file(write(tmp_path, text), ["executor.blend_s=0.05", "robot.position=[0.5, 0]"])
     assert config.control.mode == "async"
     assert config.control.blend_s == 0.05
@@ -56,6 +57,8 @@ def test_values_arrive(tmp_path: Path) -> None:
     assert config.control.watchdog_s is None
     assert config.control.trace_s == 5
     assert config.control.violation_log == str(tmp_path / "wishes.jsonl")
+    assert config.control.record == str(tmp_path / "flight.rec")
+    assert config.control.record_max_mb == 9
     assert config.policy.package == str(tmp_path / "../package")
     assert config.robot.position == (0.5, 0)
     assert config.duration_s == 0.3

@@ -90,9 +90,10 @@ class RunConfig:
         for name in CONTROL_SECTIONS:
             control |= _section(name, values)
         logging = LoggingSection(**own["logging"])
-        control |= {"trace_s": logging.trace_s}
-        if logging.violation_log is not None:
-            control["violation_log"] = str(_beside(folder, logging.violation_log))
+        control |= {"trace_s": logging.trace_s, "record_max_mb": logging.record_max_mb}
+        for name in ("violation_log", "record"):
+            if (file := getattr(logging, name)) is not None:
+                control[name] = str(_beside(folder, file))
         if own["limits"]:
             with _named("limits."):
                 control["limits"] = limits_from_dict(own["limits"])

@@ -74,12 +74,16 @@ class LoggingSection:
         report: JSON file of the report.
         recording: The run with its arrays (.npz), for `vla-rt plot`.
         violation_log: File for every wish that was not granted.
+        record: File that keeps every tick and chunk, for `vla-rt replay`.
+        record_max_mb: Largest size of that file and of the part before it together [MiB].
         trace_s: Newest part of a run that is kept for plots [s].
     """
 
     report: str | None = None
     recording: str | None = None
     violation_log: str | None = None
+    record: str | None = None
+    record_max_mb: float = 1024.0
     trace_s: float = 60.0
 
 
@@ -157,7 +161,7 @@ CONTROL_SECTIONS: dict[str, tuple[str, ...]] = {
         "first_state_timeout_s",
     ),
 }
-ELSEWHERE = ("limits", "collision", "violation_log", "trace_s")
+ELSEWHERE = ("limits", "collision", "violation_log", "record", "record_max_mb", "trace_s")
 _CHOICES = {
     "mode": ("receding", "ensemble", "async", "rtc"),
     "interpolation": ("linear", "cubic", "quintic"),
