@@ -281,7 +281,8 @@ TEST_CASE("a file that grows beyond its bound becomes the part before, and both 
   for (const char* name : {"run", "run.1"}) {
     const FlightReplay replay = FlightRecording(folder.file(name)).replay();
     CHECK_FALSE(replay.difference.has_value());
-    CHECK(replay.enforcer_ticks + 1 >= replay.ticks);
+    // Ticks handed over between the new file and the wish for its snapshot: no more than `fly` is ahead.
+    CHECK(replay.enforcer_ticks + 101 >= replay.ticks);
     if (replay.ticks > 3000) CHECK(replay.executor_ticks > replay.ticks / 4);
   }
 }
