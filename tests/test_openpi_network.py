@@ -235,19 +235,18 @@ def test_a_thousand_requests_with_injected_faults() -> None:
             port, action_dim=JOINTS, timeout_s=0.5, max_backoff_s=0.002, max_message_bytes=100_000
         ) as policy,
     ):
-        asked, before = 0, 0.0
+        asked = 0
         while faults.seen < 1000 and asked < 4000:
             asked += 1
-            value = asked * 1e-3
             try:
-                chunk = policy.sample(observation(value))
+                chunk = policy.sample(observation(asked * 1e-3))
             except vr.ModelError:
                 time.sleep(0.001)
             else:
-                # a server that answers twice can pass for the next request once, before it is noticed
-                assert np.ptp(chunk) == 0
-                assert np.isclose(chunk, value, rtol=1e-6).all() or np.isclose(chunk, before, rtol=1e-6).all()
-                before = value
+                # With every second answer that comes late its answers shift by one, until that is noticed.
+                behind = asked - chunk / 1e-3
+                assert np.ptp(behind) == 0
+                assert -1e-3 < behind[0, 0] < 3.001
         assert faults.seen >= 1000
         assert faults.faults > 300
         assert policy.statistics.replies > 300

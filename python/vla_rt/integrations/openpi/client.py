@@ -2,7 +2,7 @@
 
 openpi's protocol numbers no request, so that a reply can be told from a late one by its connection alone:
 whatever goes wrong, and a reply that is not there in time, ends the connection; the next call opens a new
-one. Only a server that answers a request twice can have its second answer taken for the next one, once;
+one. Only a server that answers a request twice can have its second answer taken for the next one;
 servers of vla_rt number their replies, so that theirs cannot.
 """
 
