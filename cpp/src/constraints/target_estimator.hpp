@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 #include "constraints/joint_bounds.hpp"
 
@@ -18,7 +19,7 @@ struct TargetMotion {
 /// polynomial filter of second degree (Morrison 1969): residual r against the prediction, memory theta,
 ///   q += (1-theta^3) r,   v += 3/2 (1-theta)^2 (1+theta) r/h,   a += (1-theta)^3 r/h^2.
 /// It has no lag for constant acceleration. A jump faster than 1.5 V is a new goal, not motion: it starts
-/// anew at rest.
+/// anew at rest. So does a small one by a target that has stood for long and stands again.
 class TargetEstimator {
  public:
   /// theta in (0, 1); `smooth` also replaces the target's position by its estimate.
@@ -35,8 +36,9 @@ class TargetEstimator {
     forget();
   }
   void forget() noexcept {
-    has_motion_ = has_feedforward_ = false;
+    has_motion_ = has_feedforward_ = left_rest_ = false;
     v_ = a_ = last_jump_ = 0;
+    repeats_ = 0;
   }
   /// The last good target, at rest.
   [[nodiscard]] TargetMotion held() const noexcept { return {.q = last_q_, .v = 0, .a = 0}; }
@@ -46,6 +48,13 @@ class TargetEstimator {
     has_feedforward_ = false;
     const double d = q - last_q_;
     last_q_ = q;
+    const double noise = rounding_of(q);
+    if (std::fabs(d) <= noise) {
+      if (repeats_ < kLongRest) ++repeats_;
+    } else {
+      left_rest_ = repeats_ == kLongRest;
+      repeats_ = 0;
+    }
     const double r = q - (q_ + h * (v_ + 0.5 * h * a_));
     const double sudden = 4 * b.A * h * h + rounding_of(q);  // more than a motion within A does in one tick
     const bool was_still = v_ == 0 && a_ == 0;
@@ -62,8 +71,9 @@ class TargetEstimator {
       return {.q = q, .v = v_, .a = 0};
     }
     last_jump_ = 0;
-    const double noise = rounding_of(q);
-    if (std::fabs(r) <= noise && std::fabs(v_) * h <= noise && std::fabs(a_) * h * h <= noise) {
+    const bool small_step = left_rest_ && repeats_ >= 2 && !smooth_;
+    if (small_step ||
+        (std::fabs(r) <= noise && std::fabs(v_) * h <= noise && std::fabs(a_) * h * h <= noise)) {
       q_ = q;  // at rest, exactly: no tail of denormals
       v_ = a_ = 0;
     } else {
@@ -101,6 +111,8 @@ class TargetEstimator {
   }
 
  private:
+  static constexpr std::uint8_t kLongRest = 20;  // ticks: more than most hold the rows of a slower stream
+
   [[nodiscard]] TargetMotion limited(double q, double v, const JointBounds& b) const noexcept {
     return {.q = std::clamp(q, b.goal_min_q, b.goal_max_q),
             .v = std::clamp(v, -b.V, b.V),
@@ -112,6 +124,8 @@ class TargetEstimator {
   double last_jump_ = 0;
   double q_ = 0, v_ = 0, a_ = 0;  // estimate; v_ is the last feed-forward in that mode
   bool smooth_ = false, has_motion_ = false, has_feedforward_ = false;
+  std::uint8_t repeats_ = 0;  // ticks that the target has been the same, to kLongRest
+  bool left_rest_ = false;    // its last move came after so long a rest
 };
 
 }  // namespace vla_rt::constraints

@@ -144,6 +144,19 @@ TEST_CASE("a small step from rest is a goal, not a velocity") {
   CHECK(enforcer.position()[0] == goal);
 }
 
+TEST_CASE("a small step of a target that stood is a goal, not a velocity, at every period") {
+  for (const double h : {1e-3, 4e-3, 1e-2})
+    for (const double step : {2e-4, 1e-3, 4e-3, 1e-2}) {
+      ConstraintEnforcer enforcer(one_joint(2.7, 7, 30, 3000), h);
+      const double start = 0.3;
+      enforcer.reset({&start, 1});
+      settle(enforcer, start, 50);
+      const Settling s = settle(enforcer, start + step, 100);
+      CHECK(s.overshoot < 1e-5);
+      CHECK((s.ticks - optimum(step, 7, 30, 3000) / h) < 8);
+    }
+}
+
 TEST_CASE("a feasible target is followed as it is, and nothing is reported") {
   ConstraintEnforcer enforcer(one_joint(2.7, 2.62, 10, 5000), 1e-3);
   const double start = 0;
