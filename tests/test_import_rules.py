@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,9 @@ def test_version_is_the_one_of_the_project() -> None:
 def test_no_room_is_named_after_a_heap_of_things() -> None:
     for file in [*(ROOT / "cpp").rglob("*.?pp"), *(ROOT / "python").rglob("*.py")]:
         assert not re.search(r"(utils?|helpers?|common|manager|_impl)$", file.stem), file
+
+
+def test_a_plain_pytest_collects_everything() -> None:
+    """Two test modules of one name in folders that are no packages cannot be collected together."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
