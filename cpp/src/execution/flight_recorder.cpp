@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <thread>
 
@@ -21,7 +22,8 @@ namespace {
 
 constexpr std::size_t kTickRing = 2048, kChunkRing = 16, kSnapshotRing = 4;
 constexpr std::chrono::milliseconds kDrainPeriod{10};
-constexpr int kSyncPeriods = 100;  // of these: a power cut costs a second
+constexpr int kSyncPeriods = 100;          // of these: a power cut costs a second
+constexpr std::size_t kBuffer = 1u << 20;  // bytes written at once at most
 
 }  // namespace
 
@@ -45,6 +47,8 @@ struct FlightRecorder::Impl {
   std::uint64_t bytes = 0;  // of whole frames in the file
   std::vector<char> buffer;
   std::uint64_t buffered = 0;  // records in the buffer
+  bool to_be_rotated = false;  // with the next snapshot, which the new file begins with
+  bool in_hand = false;        // `snapshot` waits for its tick
   FlightTick tick;
   FlightChunk chunk;
   FlightSnapshot snapshot;
@@ -55,11 +59,17 @@ struct FlightRecorder::Impl {
   // What a file begins with.
   [[nodiscard]] bool begin() noexcept {
     file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (file < 0) return false;
     bytes = 0;
+    to_be_rotated = false;
+    if (file < 0) return false;
     std::vector<char> head(execution::kFileMagic.begin(), execution::kFileMagic.end());
     execution::append(setup, head);
-    return write_whole(head);
+    if (write_whole(head)) return true;
+    const int why = errno;
+    ::close(file);
+    file = -1;
+    errno = why;
+    return false;
   }
 
   // All of it or, as far as the file is concerned, nothing.
@@ -80,38 +90,62 @@ struct FlightRecorder::Impl {
   }
 
   template <class Record>
-  void take(SpscRing<Record>& ring, Record& record) {
-    while (ring.pop(record)) {
-      execution::append(record, buffer);
-      ++buffered;
-      if (buffer.size() > (1u << 20)) flush();
-    }
+  void append(const Record& record) {
+    execution::append(record, buffer);
+    ++buffered;
+    if (buffer.size() > kBuffer) flush();
   }
 
   void flush() noexcept {
     if (buffered == 0) return;
+    if (file < 0 && begin()) want_snapshot();  // the disk was full when the file before had ended
     (file >= 0 && write_whole(buffer) ? written : refused).fetch_add(buffered, std::memory_order_relaxed);
     buffer.clear();
     buffered = 0;
-    if (file >= 0 && bytes > max_bytes / 2) rotate();
+    if (bytes <= max_bytes / 2) return;
+    if (!to_be_rotated) want_snapshot();
+    to_be_rotated = true;
+    if (bytes <= max_bytes / 2 + kBuffer) return;
+    rotate();  // no snapshot came
+    want_snapshot();
   }
+
+  void want_snapshot() noexcept { snapshot_wanted.store(true, std::memory_order_relaxed); }
 
   void rotate() noexcept {
     ::close(file);
     ++setup.part;
     std::rename(path.c_str(), (path + ".1").c_str());
-    if (!begin() && file >= 0) {
-      ::close(file);
-      file = -1;
+    (void)begin();
+  }
+
+  // Those of ticks up to this one, each in the file before its tick.
+  void take_snapshots(std::uint64_t upto) {
+    while (in_hand || snapshots.pop(snapshot)) {
+      in_hand = snapshot.tick > upto;
+      if (in_hand) return;
+      if (to_be_rotated) flush();
+      if (to_be_rotated) rotate();
+      append(snapshot);
     }
-    snapshot_wanted.store(true, std::memory_order_relaxed);
   }
 
   void drain() {
-    take(chunks, chunk);
-    take(snapshots, snapshot);
-    take(ticks, tick);
+    while (chunks.pop(chunk)) append(chunk);
+    while (ticks.pop(tick)) {
+      take_snapshots(tick.head.tick);
+      append(tick);
+    }
     flush();
+  }
+
+  void finish() {
+    drain();
+    take_snapshots(std::numeric_limits<std::uint64_t>::max());
+    flush();
+    if (file < 0) return;
+    fdatasync(file);
+    ::close(file);
   }
 
   void run() {
@@ -130,10 +164,9 @@ FlightRecorder::FlightRecorder(const std::string& path, const FlightSetup& setup
   if (max_bytes < (1u << 20))
     throw ConfigError("max_bytes", std::to_string(max_bytes), "must be at least 1048576");
   impl_ = std::make_unique<Impl>(path, setup, max_bytes);
-  impl_->buffer.reserve(2u << 20);
+  impl_->buffer.reserve(2 * kBuffer);
   if (!impl_->begin()) {
     const std::string why = std::strerror(errno);
-    if (impl_->file >= 0) ::close(impl_->file);
     throw ConfigError("record", path, "cannot be written: " + why);
   }
   try {
@@ -167,11 +200,7 @@ void FlightRecorder::close() noexcept {
   }
   s.wake.notify_all();
   s.thread.join();
-  s.drain();
-  if (s.file >= 0) {
-    fdatasync(s.file);
-    ::close(s.file);
-  }
+  s.finish();
 }
 
 std::uint64_t FlightRecorder::written() const noexcept {

@@ -89,11 +89,12 @@ void TickTask::record_flight() noexcept {
   put(FlightSignal::CommandPosition, command_.position.data());
   put(FlightSignal::CommandVelocity, command_.velocity.data());
   put(FlightSignal::CommandAcceleration, command_.acceleration.data());
+  if (flight_->wants_snapshot(head.tick)) {
+    snapshot_.tick = head.tick;
+    controller_.enforcer().save(snapshot_.enforcer);
+    flight_->push(snapshot_);
+  }
   flight_->push(flight_tick_);
-  if (!flight_->wants_snapshot(head.tick)) return;
-  snapshot_.tick = head.tick;
-  controller_.enforcer().save(snapshot_.enforcer);
-  flight_->push(snapshot_);
 }
 
 void TickTask::report(RunReport& report) const {

@@ -15,8 +15,8 @@ namespace vla_rt {
 /// The control and the inference thread hand records over through rings of their own; a thread of this
 /// object's writes them. A record that finds its ring full, or the disk, is dropped and counted; nobody
 /// waits. Each record in the file carries its length and a CRC-32, so that a file cut anywhere opens up to
-/// its last whole record. When the file reaches half of `max_bytes` it becomes PATH.1, replacing the one
-/// before, and a new one begins.
+/// its last whole record. When the file has reached half of `max_bytes` it becomes PATH.1 at the next
+/// snapshot, which is asked for (1 MiB later without one), replacing the one before, and a new one begins.
 ///
 /// Thread: ticks and snapshots one thread, chunks one other; `close` the owner; the counts any.
 class VLA_RT_API FlightRecorder {
@@ -34,12 +34,13 @@ class VLA_RT_API FlightRecorder {
   FlightRecorder(const FlightRecorder&) = delete;
   FlightRecorder& operator=(const FlightRecorder&) = delete;
 
+  /// True when it is time for a snapshot of the enforcer after tick number `tick`. Real-time: wait-free, no
+  /// allocation.
+  [[nodiscard]] bool wants_snapshot(std::uint64_t tick) noexcept VLA_RT_NONBLOCKING;
+  /// Before the tick it is of, so that no tick of a new file is without. Real-time: wait-free, no allocation.
+  void push(const FlightSnapshot& snapshot) noexcept VLA_RT_NONBLOCKING;
   /// Real-time: wait-free, no allocation.
   void push(const FlightTick& tick) noexcept VLA_RT_NONBLOCKING;
-  /// True when it is time for a snapshot after tick number `tick`. Real-time: wait-free, no allocation.
-  [[nodiscard]] bool wants_snapshot(std::uint64_t tick) noexcept VLA_RT_NONBLOCKING;
-  /// Real-time: wait-free, no allocation.
-  void push(const FlightSnapshot& snapshot) noexcept VLA_RT_NONBLOCKING;
   /// Real-time: wait-free, no allocation.
   void push(const FlightChunk& chunk) noexcept VLA_RT_NONBLOCKING;
 
