@@ -398,9 +398,10 @@ def test_broken_folders_are_named(fitted, tmp_path):
         (tmp_path / file).write_text(text[: len(text) // 2])
         with pytest.raises(vr.FormatError, match="not JSON"):
             FastTokenizer.load(tmp_path)
-        (tmp_path / file).write_text("[" * 200_000)
-        with pytest.raises(vr.FormatError):
-            FastTokenizer.load(tmp_path)
+        for deep in ("[" * 200_000, "[" * 200_000 + "]" * 200_000, '{"a":' * 200_000 + "0" + "}" * 200_000):
+            (tmp_path / file).write_text(deep)
+            with pytest.raises(vr.FormatError, match="nested deeper than 32"):
+                FastTokenizer.load(tmp_path)
         (tmp_path / file).unlink()
         with pytest.raises(vr.FormatError, match="no such file"):
             FastTokenizer.load(tmp_path)

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
+#include "tokenization/bounded_json.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/tokenization/byte_pair_encoder.hpp"
 
@@ -66,8 +67,7 @@ void require_off(const json& object, const char* name, const std::string& prefix
 }  // namespace
 
 BytePairEncoder BytePairEncoder::from_json(const std::string& text) {
-  const json root = json::parse(text, nullptr, false);
-  if (root.is_discarded()) throw FormatError("tokenizer.json", "", "is not JSON");
+  const json root = parse_bounded_json(text, "tokenizer.json");
   if (!root.is_object()) refuse("tokenizer.json", root, "must be an object");
 
   for (const char* name : {"added_tokens", "normalizer"}) require_off(root, name, "");

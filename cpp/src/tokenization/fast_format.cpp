@@ -7,6 +7,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "tokenization/bounded_json.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/tokenization/fast_tokenizer.hpp"
 
@@ -55,9 +56,8 @@ std::optional<std::int32_t> optional_integer(const json& config, const char* nam
 
 FastTokenizer FastTokenizer::load(const std::string& folder) {
   const fs::path root(folder);
-  const json config = json::parse(read(root / "processor_config.json"), nullptr, false);
   const std::string file = "processor_config.json";
-  if (config.is_discarded()) throw FormatError(file, "", "is not JSON");
+  const json config = parse_bounded_json(read(root / file), file);
   if (!config.is_object()) throw FormatError(file, "", "must be an object");
   Config made;
   if (const auto scale = config.find("scale"); scale != config.end()) {

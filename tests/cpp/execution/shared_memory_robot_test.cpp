@@ -362,6 +362,18 @@ TEST_CASE("a driver refuses commands that are torn, not finite, out of reach or 
     spoil(raw->command.stop_jerk[2], 1e12);
     spoil(raw->command.stop_duration[0][2], 1);
   }
+  const auto also = [](std::uint64_t& word, double value) { std::memcpy(&word, &value, sizeof value); };
+  SUBCASE("a stop that leaves the limits and comes back") {  // 2.94 rad out in 4.2 s, and in again
+    spoil(raw->command.acceleration[4], 1);
+    also(raw->command.stop_jerk[4], -2 / 4.2);
+    for (const int piece : {0, 2}) also(raw->command.stop_duration[piece][4], 4.2);
+  }
+  SUBCASE("a stop that still moves at its end") {
+    spoil(raw->command.velocity[1], 0.5);
+    for (auto& durations : raw->command.stop_duration) also(durations[1], 0);
+  }
+  SUBCASE("harder than the joint") { spoil(raw->command.acceleration[0], 10.1); }
+  SUBCASE("more sudden than the joint") { spoil(raw->command.stop_jerk[0], 5001); }
   SUBCASE("a negative duration") { spoil(raw->command.stop_duration[0][2], -1); }
   SUBCASE("torn") {
     robot.write(command);

@@ -195,8 +195,51 @@ static inline void vla_rt_shm_stop_state(const struct vla_rt_shm_follower* f, in
   *v = 0;
 }
 
-/* Takes the newest command when there is one that is whole, newer, finite, between the limits, its stop
- * included, and no further from the one before than the joints can go. 1: taken, 0: nothing new, -1: refused.
+/* Whether the command in hand and all of its stop keep joint j within the limits of the segment's header, and
+ * the stop ends at rest. */
+static inline int vla_rt_shm_stop_is_within(const struct vla_rt_shm_follower* f, const struct vla_rt_shm* shm,
+                                            int j) {
+  const double low = vla_rt_shm_load_double(&shm->min_position[j]);
+  const double high = vla_rt_shm_load_double(&shm->max_position[j]);
+  const double slack = 1e-6 * (1 + high - low);
+  const double speed = vla_rt_shm_load_double(&shm->max_velocity[j]) * (1 + 1e-6);
+  const double most = vla_rt_shm_load_double(&shm->max_acceleration[j]) * (1 + 1e-6);
+  const double sudden = vla_rt_shm_load_double(&shm->max_jerk[j]) * (1 + 1e-6);
+  double q = f->position[j], v = f->velocity[j], a = f->acceleration[j];
+  if (!(fabs(f->stop_jerk[j]) <= sudden)) return 0;
+  for (int k = 0; k < 3; ++k) {
+    const double jerk = k == 0 ? f->stop_jerk[j] : k == 1 ? 0.0 : -f->stop_jerk[j];
+    const double duration = f->stop_duration[k][j];
+    if (!(duration >= 0 && duration <= 1e6 && fabs(a) <= most)) return 0;
+    /* Where velocity and position can be largest: at both ends, where a = 0, where v = 0. */
+    double at[5] = {0, duration, -1, -1, -1};
+    if (jerk != 0) {
+      const double root = a * a - 2 * jerk * v;
+      at[2] = -a / jerk;
+      if (root >= 0) {
+        at[3] = (-a - sqrt(root)) / jerk;
+        at[4] = (-a + sqrt(root)) / jerk;
+      }
+    } else if (a != 0) {
+      at[2] = -v / a;
+    }
+    for (int i = 0; i < 5; ++i) {
+      const double t = at[i];
+      if (!(t >= 0 && t <= duration)) continue;
+      if (!(fabs(v + t * (a + t * jerk / 2)) <= speed)) return 0;
+      const double there = q + t * (v + t * (a / 2 + t * jerk / 6));
+      if (!(there >= low - slack && there <= high + slack)) return 0;
+    }
+    q += duration * (v + duration * (a / 2 + duration * jerk / 6));
+    v += duration * (a + duration * jerk / 2);
+    a += duration * jerk;
+  }
+  return fabs(v) <= 1e-6 * (1 + speed);
+}
+
+/* Takes the newest command when there is one that is whole, newer, finite, between the limits, all of its
+ * stop included, and no further from the one before than the joints can go. 1: taken, 0: nothing new, -1:
+ * refused.
  */
 static inline int vla_rt_shm_take(struct vla_rt_shm_follower* f, struct vla_rt_shm* shm, int n,
                                   int64_t now_ns, int64_t late_ns) {
@@ -225,24 +268,15 @@ static inline int vla_rt_shm_take(struct vla_rt_shm_follower* f, struct vla_rt_s
     if (next.session == f->session && (next.sequence < f->sequence || next.command_ns < f->command_ns))
       return -1;
     for (int j = 0; j < n; ++j) {
-      const double low = vla_rt_shm_load_double(&shm->min_position[j]);
-      const double high = vla_rt_shm_load_double(&shm->max_position[j]);
-      const double slack = 1e-6 * (1 + high - low);
-      const double speed = vla_rt_shm_load_double(&shm->max_velocity[j]) * (1 + 1e-6);
-      double rest = 0, v = 0, total = 0;
-      for (int k = 0; k < 3; ++k) {
-        if (!(next.stop_duration[k][j] >= 0 && next.stop_duration[k][j] <= 1e6)) return -1;
-        total += next.stop_duration[k][j];
-      }
-      if (!isfinite(next.acceleration[j]) || !isfinite(next.stop_jerk[j])) return -1;
-      if (!(next.velocity[j] >= -speed && next.velocity[j] <= speed)) return -1;
-      if (!(next.position[j] >= low - slack && next.position[j] <= high + slack)) return -1;
+      if (!vla_rt_shm_stop_is_within(&next, shm, j)) return -1;
       if (next.session == f->session) { /* no motion goes that far in the time */
-        const double most = speed * (double)(now_ns - f->received_ns + 2 * late_ns) * 1e-9 + slack;
-        if (fabs(next.position[j] - f->position[j]) > most) return -1;
+        const double range =
+            vla_rt_shm_load_double(&shm->max_position[j]) - vla_rt_shm_load_double(&shm->min_position[j]);
+        const double speed = vla_rt_shm_load_double(&shm->max_velocity[j]) * (1 + 1e-6);
+        const double most =
+            speed * (double)(now_ns - f->received_ns + 2 * late_ns) * 1e-9 + 1e-6 * (1 + range);
+        if (!(fabs(next.position[j] - f->position[j]) <= most)) return -1;
       }
-      vla_rt_shm_stop_state(&next, j, total, &rest, &v);
-      if (!(rest >= low - slack && rest <= high + slack)) return -1;
     }
     f->session = next.session;
     f->sequence = next.sequence;
