@@ -37,6 +37,15 @@ def test_the_expert_touches_the_block_that_is_named():
     assert scene.statistics.reached == scene.statistics.attempted == 8
 
 
+def test_a_trial_goes_on_for_the_dwell_after_the_first_touch():
+    at_once, later = BlocksScene(seed=4), BlocksScene(BlocksConfig(dwell_s=0.3), seed=4)
+    for scene in (at_once, later):
+        drive(scene, 1)
+    assert later.statistics.times_s == pytest.approx(at_once.statistics.times_s, abs=1e-9)
+    assert later.shown[1][0] - at_once.shown[1][0] == pytest.approx(0.3, abs=0.011)
+    assert later.statistics.reached == 1
+
+
 def test_who_listens_to_a_false_instruction_fails():
     """The expert does what is said; what is judged is another block."""
     scene = BlocksScene(BlocksConfig(mislead=True), seed=4)
@@ -130,6 +139,8 @@ def test_the_robot_shows_pictures_of_its_own_thread(picture):
         ({"colors": ("red", "red")}, r"colors\[1\]"),
         ({"min_distance": 0.01}, "min_distance"),
         ({"timeout_s": 0.0}, "timeout_s"),
+        ({"dwell_s": 6.0}, "dwell_s"),
+        ({"lower": (0.38, 0.3)}, r"upper\[1\]"),
         ({"image_size": 3}, "image_size"),
     ],
 )

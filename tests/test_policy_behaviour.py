@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.special
 
 import vla_rt as vr
 
 torch = pytest.importorskip("torch")
 
 from vla_rt import policies as vp  # noqa: E402
+from vla_rt.policies.networks.spatial_softmax import SpatialSoftmax  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -384,6 +386,21 @@ def test_the_encoder_listens_and_ignores_padding():
         encoder.texts[0].words.weight[0] += 9.0
         torch.testing.assert_close(encoder(image, words, state), encoded)
         assert torch.isfinite(encoder(image, torch.zeros_like(words), state)).all()
+
+
+def test_places_in_a_feature_map_are_its_softmax_means_and_stand_out_from_the_start():
+    places = SpatialSoftmax(temperature=0.5)
+    features = torch.randn(2, 3, 5, 7)
+    weights = scipy.special.softmax(features.numpy().reshape(2, 3, -1) / 0.5, axis=2).reshape(features.shape)
+    x, y = np.linspace(-1, 1, 7), np.linspace(-1, 1, 5)
+    expected = np.stack(
+        [(weights.sum(axis=2) * x).sum(axis=2), (weights.sum(axis=3) * y).sum(axis=2)], axis=2
+    )
+    np.testing.assert_allclose(places(features).detach().reshape(2, 3, 2), expected, atol=1e-6)
+    spot = torch.zeros(1, 1, 24, 24)  # of a policy's picture of 96 x 96
+    spot[0, 0, 3, 20] = 2.0
+    found = SpatialSoftmax()(spot)[0].detach().numpy()
+    assert np.abs(found).min() > 0.4 * (1 - 2 * 3 / 23)
 
 
 def test_unknown_word_ids_are_named():

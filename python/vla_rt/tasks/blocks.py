@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from vla_rt.errors import require
 from vla_rt.robots.panda import panda_limits
-from vla_rt.sim.arm import ArmSimulation
 from vla_rt.sim.camera import Camera
 from vla_rt.sim.inverse_kinematics import InverseKinematics
 from vla_rt.sim.scenes import BLOCK_HALF_SIZE, COLORS, blocks_scene
-from vla_rt.tasks.reach import TaskStatistics
-from vla_rt.tasks.scene import Scene
+from vla_rt.tasks.box import require_box
+from vla_rt.tasks.table_scene import TableScene
 
 if TYPE_CHECKING:
     from vla_rt._core import JointLimits
@@ -41,6 +40,8 @@ class BlocksConfig:
         upper: Upper corner [m].
         min_distance: Least distance between two blocks [m].
         timeout_s: After this long a trial has failed [s].
+        dwell_s: How long a trial goes on after the first touch [s]. Recordings have some, so that it is seen
+            what to do when the block is all but touched.
         image_size: Rows and columns of the camera's picture.
         mislead: Say another colour than the one that is judged: a policy that listens fails.
     """
@@ -50,6 +51,7 @@ class BlocksConfig:
     upper: tuple[float, float] = (0.58, 0.22)
     min_distance: float = 0.11
     timeout_s: float = 6.0
+    dwell_s: float = 0.0
     image_size: int = 96
     mislead: bool = False
 
@@ -59,13 +61,7 @@ class BlocksConfig:
         for i, color in enumerate(self.colors):
             require(color in COLORS, f"colors[{i}]", color, f"must be one of {', '.join(COLORS)}")
             require(color not in self.colors[:i], f"colors[{i}]", color, "must be there once")
-        for name in ("lower", "upper"):
-            corner = getattr(self, name)
-            require(len(corner) == 2, name, corner, "must hold 2 numbers")
-            for i, value in enumerate(corner):
-                require(math.isfinite(value), f"{name}[{i}]", value, "must be finite")
-        for i, (low, high) in enumerate(zip(self.lower, self.upper, strict=True)):
-            require(low < high, f"upper[{i}]", high, f"must be > lower[{i}] = {low}")
+        require_box(self.lower, self.upper, 2)
         least = 2 * math.sqrt(2) * BLOCK_HALF_SIZE
         require(
             least <= self.min_distance,
@@ -79,10 +75,11 @@ class BlocksConfig:
             self.timeout_s,
             "must be finite and > 0",
         )
+        require(0 <= self.dwell_s < self.timeout_s, "dwell_s", self.dwell_s, "must be >= 0, below timeout_s")
         require(16 <= self.image_size <= 480, "image_size", self.image_size, "must be 16..480")
 
 
-class BlocksScene(Scene):
+class BlocksScene(TableScene):
     """Blocks of different colours on the floor; the first one that the stylus touches decides.
 
     What a policy sees: ``observation.image`` (H, W, 3) uint8, ``observation.state`` (7,), the joints [rad],
@@ -99,15 +96,13 @@ class BlocksScene(Scene):
     def __init__(self, config: BlocksConfig | None = None, seed: int = 0) -> None:
         self.config = config if config is not None else BlocksConfig()
         self.config.validate()
-        require(seed >= 0, "seed", seed, "must be >= 0")
-        self._seed = seed
-        self._kinematics = InverseKinematics()
-        self.arm = ArmSimulation(model=blocks_scene(self.config.colors))
+        super().__init__(blocks_scene(self.config.colors), seed, self.config.timeout_s)
         model = self.arm.model
         self._geoms = {model.geom(f"block_{color}").id: color for color in self.config.colors}
         self._joints = [model.joint(f"block_{color}") for color in self.config.colors]
-        self._stylus, self._floor = model.geom("stylus").id, model.geom("floor").id
         self._camera: Camera | None = None
+        self._first: str | None = None  # block that was touched
+        self._after = 0.0  # how long it took [s]
         self.reset()
 
     @property
@@ -116,32 +111,13 @@ class BlocksScene(Scene):
         return panda_limits()
 
     @property
-    def timeout_s(self) -> float:
-        """After which a trial has failed [s]."""
-        return self.config.timeout_s
-
-    @property
     def target(self) -> str:
         """Colour that is asked for and judged."""
         return self._target
 
     def block(self, color: str) -> _Array:
         """Middle of a block (3,) [m], a copy."""
-        place = int(self._joints[self.config.colors.index(color)].qposadr[0])
-        return np.array(self.arm.data.qpos[place : place + 3])
-
-    @property
-    def kinematics(self) -> InverseKinematics:
-        """Of the seven joints of the arm."""
-        return self._kinematics
-
-    def reset(self, position: _Array | None = None, seed: int | None = None) -> None:
-        """As of `Scene`."""
-        self._seed = self._seed if seed is None else seed
-        self.arm.reset(position)
-        self.statistics, self.shown, self.straight_m = TaskStatistics(), [], []
-        self._begin()
-        self.arm._mujoco.mj_forward(self.arm.model, self.arm.data)
+        return self._middle(self._joints[self.config.colors.index(color)])
 
     def observe(self) -> dict[str, NDArray[Any]]:
         """Picture and joints, by feature name; renders."""
@@ -166,12 +142,14 @@ class BlocksScene(Scene):
 
     def look(self) -> bool:
         """Judges the trial; True when the next one began."""
-        touched = self._touched()
         elapsed = self.arm.time_s - self._since
-        if touched is None and elapsed < self.config.timeout_s:
+        if self._first is None:
+            self._first, self._after = self._touched(), elapsed
+        until = self.config.timeout_s if self._first is None else self._after + self.config.dwell_s
+        if elapsed < until:
             return False
-        reason = "timeout" if touched is None else "another block"
-        self.statistics.add(touched == self._target, elapsed, reason)
+        reason = "timeout" if self._first is None else "another block"
+        self.statistics.add(self._first == self._target, self._after, reason)
         self._begin()
         return True
 
@@ -183,35 +161,29 @@ class BlocksScene(Scene):
 
     def _touched(self) -> str | None:
         """Colour of a block that something other than floor and blocks touches."""
-        contacts = self.arm.data.contact
-        for a, b in contacts.geom[contacts.exclude == 0]:
+        for a, b in self._contacts():
             for block, other in ((int(a), int(b)), (int(b), int(a))):
                 if block in self._geoms and other != self._floor and other not in self._geoms:
                     return self._geoms[block]
         return None
 
     def _begin(self) -> None:
-        config, number = self.config, self.statistics.attempted
-        random = np.random.default_rng([self._seed, number])
-        data, tool = self.arm.data, self.arm.tool
+        config, random, tool = self.config, self._random(), self.arm.tool
         for _ in range(10_000):
             places = random.uniform(config.lower, config.upper, (len(config.colors), 2))
             gaps = np.linalg.norm(places[:, None] - places[None], axis=2) + np.eye(len(places))
             clear = tool[2] > 0.2 or np.linalg.norm(places - tool[:2], axis=1).min() >= _CLEAR_M
             if gaps.min() >= config.min_distance and clear:
                 break
-        for joint, place, yaw in zip(
-            self._joints, places, random.uniform(-math.pi / 4, math.pi / 4, len(places)), strict=True
-        ):
-            at, speed = int(joint.qposadr[0]), int(joint.dofadr[0])
-            data.qpos[at : at + 7] = [*place, BLOCK_HALF_SIZE, math.cos(yaw / 2), 0, 0, math.sin(yaw / 2)]
-            data.qvel[speed : speed + 6] = 0.0
+        yaws = random.uniform(-math.pi / 4, math.pi / 4, len(places))
+        for joint, place, yaw in zip(self._joints, places, yaws, strict=True):
+            self._lay(joint, place, BLOCK_HALF_SIZE, yaw)
         self._target = str(random.choice(config.colors))
         words = str(random.choice(INSTRUCTIONS))
         others = [color for color in config.colors if color != self._target]
         other = str(random.choice(others))
         self.instruction = words.format(other if config.mislead else self._target)
-        self._since = self.arm.time_s
+        self._first, self._after = None, 0.0
         top = self.block(self._target) + np.array([0.0, 0.0, BLOCK_HALF_SIZE])
         self.shown.append((self._since, top))
         self.straight_m.append(math.dist(top, tool))

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from vla_rt.errors import require
 from vla_rt.robots.panda import panda_limits
-from vla_rt.sim.arm import ArmSimulation
 from vla_rt.sim.inverse_kinematics import InverseKinematics
 from vla_rt.sim.scenes import CUBE_HALF_SIZE, GRIPPER_RANGE, pick_scene
-from vla_rt.tasks.reach import TaskStatistics
-from vla_rt.tasks.scene import Scene
+from vla_rt.tasks.box import require_box
+from vla_rt.tasks.table_scene import TableScene
 
 if TYPE_CHECKING:
     from vla_rt._core import JointLimits
@@ -53,13 +52,7 @@ class PickConfig:
 
     def validate(self) -> None:
         """Raises ConfigError naming the first field that is out of its bounds."""
-        for name in ("lower", "upper"):
-            corner = getattr(self, name)
-            require(len(corner) == 2, name, corner, "must hold 2 numbers")
-            for i, value in enumerate(corner):
-                require(math.isfinite(value), f"{name}[{i}]", value, "must be finite")
-        for i, (low, high) in enumerate(zip(self.lower, self.upper, strict=True)):
-            require(low < high, f"upper[{i}]", high, f"must be > lower[{i}] = {low}")
+        require_box(self.lower, self.upper, 2)
         for name in ("tolerance", "dwell_s", "timeout_s"):
             value = getattr(self, name)
             require(math.isfinite(value) and value > 0, name, value, "must be finite and > 0")
@@ -84,7 +77,7 @@ def gripper_limits() -> JointLimits:
     return JointLimits(*(np.append(getattr(arm, name), value) for name, value in more.items()))
 
 
-class PickScene(Scene):
+class PickScene(TableScene):
     """A cube and a goal on the floor; done when the cube lies on the goal and nothing touches it.
 
     The cube is held by the friction of the fingers alone. What a policy sees: ``observation.state`` (8,), the
@@ -101,17 +94,15 @@ class PickScene(Scene):
     def __init__(self, config: PickConfig | None = None, seed: int = 0) -> None:
         self.config = config if config is not None else PickConfig()
         self.config.validate()
-        require(seed >= 0, "seed", seed, "must be >= 0")
-        self._seed = seed
-        self._kinematics = InverseKinematics()
+        super().__init__(pick_scene(), seed, self.config.timeout_s)
         self.instruction = "put the cube on the goal"
-        self.arm = ArmSimulation(model=pick_scene())
         model = self.arm.model
-        self._body, self._floor = model.body("cube").id, model.geom("floor").id
-        self._geom = model.geom("cube").id
-        joint = model.joint("cube")
-        self._place, self._speed = int(joint.qposadr[0]), int(joint.dofadr[0])
-        self._since = self._looked = self._dwelt = 0.0
+        self._body, self._geom, self._joint = (
+            model.body("cube").id,
+            model.geom("cube").id,
+            model.joint("cube"),
+        )
+        self._looked = self._dwelt = 0.0
         self.reset()
 
     @property
@@ -120,34 +111,14 @@ class PickScene(Scene):
         return gripper_limits()
 
     @property
-    def timeout_s(self) -> float:
-        """After which a trial has failed [s]."""
-        return self.config.timeout_s
-
-    @property
     def cube(self) -> _Array:
         """Middle of the cube (3,) [m], a copy."""
-        return np.array(self.arm.data.qpos[self._place : self._place + 3])
+        return self._middle(self._joint)
 
     @property
     def held(self) -> bool:
         """Whether anything but the floor touches the cube."""
         return any(other != self._floor for other in self._touching())
-
-    @property
-    def kinematics(self) -> InverseKinematics:
-        """Of the seven joints of the arm."""
-        return self._kinematics
-
-    def reset(self, position: _Array | None = None, seed: int | None = None) -> None:
-        """As of `Scene`."""
-        self._seed = self._seed if seed is None else seed
-        home = self.arm.home if position is None else position
-        self.arm.reset(home)
-        self.arm.data.qpos[len(home)] = home[-1]  # the other finger
-        self.statistics, self.shown, self.straight_m = TaskStatistics(), [], []
-        self._begin()
-        self.arm._mujoco.mj_forward(self.arm.model, self.arm.data)
 
     def numbers(self) -> dict[str, _Array]:
         """What a policy sees, by feature name."""
@@ -164,7 +135,8 @@ class PickScene(Scene):
         now, config = self.arm.time_s, self.config
         elapsed, self._looked = now - self._looked, now
         cube = self.cube
-        speed = self.arm.data.qvel[self._speed : self._speed + 3]
+        moving = int(self._joint.dofadr[0])
+        speed = self.arm.data.qvel[moving : moving + 3]
         placed = (
             abs(cube[2] - CUBE_HALF_SIZE) <= _ON_FLOOR_M
             and math.dist(cube[:2], self.arm.goal[:2]) <= config.tolerance
@@ -185,28 +157,22 @@ class PickScene(Scene):
 
         return PickExpert(InverseKinematics())
 
+    def _put(self, position: _Array | None) -> None:
+        home = self.arm.home if position is None else position
+        self.arm.reset(home)
+        self.arm.data.qpos[len(home)] = home[-1]  # the other finger
+
     def _begin(self) -> None:
-        config, number = self.config, self.statistics.attempted
-        random = np.random.default_rng([self._seed, number])
-        data = self.arm.data
+        config, random = self.config, self._random()
         for _ in range(1000):
             cube, goal = random.uniform(config.lower, config.upper, (2, 2))
             yaw = random.uniform(-config.max_yaw, config.max_yaw)
             clear = math.dist(cube, self.arm.tool[:2]) >= _CLEAR_M or self.arm.tool[2] > 0.2
             if clear and math.dist(cube, goal) >= config.min_distance:
                 break
-        data.qpos[self._place : self._place + 7] = [
-            *cube,
-            CUBE_HALF_SIZE,
-            math.cos(yaw / 2),
-            0.0,
-            0.0,
-            math.sin(yaw / 2),
-        ]
-        data.qvel[self._speed : self._speed + 6] = 0.0
+        self._lay(self._joint, cube, CUBE_HALF_SIZE, yaw)
         self.arm.goal = [*goal, 0.0005]
-        self._since = self._looked = self.arm.time_s
-        self._dwelt = 0.0
+        self._looked, self._dwelt = self._since, 0.0
         ends = [self.arm.tool.copy(), *(np.array([*place, CUBE_HALF_SIZE]) for place in (cube, goal))]
         self.shown.append((self._since, ends[2]))
         self.straight_m.append(math.dist(ends[0], ends[1]) + math.dist(ends[1], ends[2]))
@@ -220,6 +186,5 @@ class PickScene(Scene):
         return angle - quarter * round(angle / quarter)
 
     def _touching(self) -> list[int]:
-        contacts = self.arm.data.contact
-        pairs = contacts.geom[contacts.exclude == 0]
+        pairs = self._contacts()
         return [int(b if a == self._geom else a) for a, b in pairs if self._geom in (a, b)]

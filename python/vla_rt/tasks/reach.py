@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_rt.errors import require
+from vla_rt.tasks.box import require_box
 
 __all__ = ["ReachConfig", "ReachTask", "TaskStatistics", "reach_observation"]
 
@@ -58,13 +59,7 @@ class ReachConfig:
 
     def validate(self) -> None:
         """Raises ConfigError naming the first field that is out of its bounds."""
-        for name in ("lower", "upper"):
-            corner = getattr(self, name)
-            require(len(corner) == 3, name, corner, "must hold 3 numbers")
-            for i, value in enumerate(corner):
-                require(math.isfinite(value), f"{name}[{i}]", value, "must be finite")
-        for i, (low, high) in enumerate(zip(self.lower, self.upper, strict=True)):
-            require(low < high, f"upper[{i}]", high, f"must be > lower[{i}] = {low}")
+        require_box(self.lower, self.upper, 3)
         for name in ("tolerance", "max_speed", "dwell_s", "timeout_s"):
             value = getattr(self, name)
             require(math.isfinite(value) and value > 0, name, value, "must be finite and > 0")

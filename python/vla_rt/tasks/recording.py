@@ -78,7 +78,9 @@ class RecordingConfig:
         require(task in TASKS, "task", repr(task), f"must be one of {', '.join(TASKS)}")
         if task == "pick":
             return cls(noise=0.03, task=PickConfig())
-        return cls(fps=10.0, substeps=10, task=BlocksConfig()) if task == "blocks" else cls()
+        if task == "blocks":
+            return cls(fps=10.0, substeps=10, task=BlocksConfig(dwell_s=0.5))
+        return cls()
 
     def validate(self) -> None:
         """Raises ConfigError naming the first field that is out of its bounds."""

@@ -133,7 +133,7 @@ class _Run:
             while self.step < config.steps:
                 rows = self.source.take(self.source.indices(self.step)[self.part])
                 batch = {name: t.to(config.device) for name, t in rows.items()}
-                torch.manual_seed(_step_seed(config.seed, self.step))
+                _seed_torch(_step_seed(config.seed, self.step), config.device)
                 rate = config.learning_rate_at(self.step)
                 for group in self.optimizer.param_groups:
                     group["lr"] = rate
@@ -250,6 +250,13 @@ def _optimizer(policy: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
 def _step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _seed_torch(seed: int, device: str) -> None:
+    """As ``torch.manual_seed``, which formats stack traces where no GPU is in use, 0.5 ms every time."""
+    torch.default_generator.manual_seed(seed)
+    if device != "cpu":
+        torch.cuda.manual_seed_all(seed)
 
 
 @contextlib.contextmanager
