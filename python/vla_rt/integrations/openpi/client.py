@@ -2,8 +2,10 @@
 
 openpi's protocol numbers no request, so that a reply can be told from a late one by its connection alone:
 whatever goes wrong, and a reply that is not there in time, ends the connection; the next call opens a new
-one. Only a server that answers a request twice can have its second answer taken for the next one;
-servers of vla_rt number their replies, so that theirs cannot.
+one. A server that answers a request twice puts its second answer in place of the next one. What such an
+answer cannot help is that it repeats the one before, or was computed for longer than the request is old:
+then the request is sent once more on a new connection, whose first reply can be of no other request. Servers
+of vla_rt number their replies, which makes all of this needless.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class RemoteStatistics:
         replies: Chunks that were answered and taken.
         failures: Calls that raised.
         connections: Times that it got a connection.
+        repeated: Requests that were sent once more because their reply may have been of an older one.
         last_ms: Time of the newest chunk from call to answer [ms].
         server_ms: What the server says its policy took for it [ms], or None.
     """
@@ -50,6 +53,7 @@ class RemoteStatistics:
     replies: int = 0
     failures: int = 0
     connections: int = 0
+    repeated: int = 0
     last_ms: float | None = None
     server_ms: float | None = None
 
@@ -118,6 +122,7 @@ class RemotePolicy:
         self._connection: ClientConnection | None = None
         self._opened = contextlib.ExitStack()
         self._statistics = RemoteStatistics()
+        self._before: tuple[bytes, NDArray[np.float64]] | None = None  # newest answer on this connection
         self.metadata: dict[str, Any] = {}
         self._open_before(time.monotonic() + connect_timeout_s)
         said = self.metadata.get("vla_rt")
@@ -182,12 +187,19 @@ class RemotePolicy:
                     'cannot be sent to this server: choose another mode than "rtc"',
                 )
             request = self._request(dict(observation), guidance)
-            connection = self._ready(begin + self._timeout_s)
+            deadline = begin + self._timeout_s
+            connection = self._ready(deadline)
             try:
-                actions = self._ask(connection, request, begin + self._timeout_s)
+                actions, is_certain = self._ask(connection, request, deadline)
+                if not is_certain:
+                    self._drop()
+                    self._count(repeated=1)
+                    self._open(deadline)
+                    actions, _ = self._ask(self._ready(deadline), request, deadline)
             except BaseException:
                 self._drop()
                 raise
+            self._before = request, actions
         except BaseException:
             self._count(failures=1)
             raise
@@ -221,13 +233,17 @@ class RemotePolicy:
             }
         return pack(message)
 
-    def _ask(self, connection: ClientConnection, request: bytes, deadline: float) -> NDArray[np.float64]:
+    def _ask(
+        self, connection: ClientConnection, request: bytes, deadline: float
+    ) -> tuple[NDArray[np.float64], bool]:
+        """The actions that are answered, and whether they can be the answer to no older request."""
         from websockets.exceptions import WebSocketException
 
         try:
             with contextlib.suppress(TimeoutError):
                 connection.recv(timeout=0)
                 raise ModelError(f"{self._url} sent a message that nobody had asked for")
+            sent = time.monotonic()
             connection.send(request)
             reply = connection.recv(timeout=max(0.0, deadline - time.monotonic()))
         except TimeoutError as cause:
@@ -237,7 +253,13 @@ class RemotePolicy:
         if isinstance(reply, str):
             lines = reply.strip().splitlines() or [""]
             raise ModelError(f"{self._url} reports: {lines[-1][:200]}")
-        return self._actions(reply)
+        actions = self._actions(reply)
+        if self._numbers or self._before is None or self._before[0] == request:
+            return actions, True
+        was_asked_s = time.monotonic() - sent
+        took_ms = self._statistics.server_ms
+        is_repeated = np.array_equal(actions, self._before[1])
+        return actions, not is_repeated and (took_ms is None or 1e-3 * took_ms <= was_asked_s)
 
     def _actions(self, reply: bytes) -> NDArray[np.float64]:
         try:
@@ -323,24 +345,20 @@ class RemotePolicy:
 
     def _drop(self) -> None:
         """Ends the connection and sets when the next may be opened."""
+        from websockets.exceptions import WebSocketException
+
         opened, self._connection, self._opened = self._opened, None, contextlib.ExitStack()
+        self._before = None
         self._wait_s = min(self._max_backoff_s, 2.0 * self._wait_s) or self._backoff_s
         self._retry_at = time.monotonic() + self._wait_s
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(WebSocketException, OSError):  # it is given up whatever it says
             opened.close()
 
-    def _count(
-        self, requests: int = 0, replies: int = 0, failures: int = 0, connections: int = 0, **known: float
-    ) -> None:
-        s = self._statistics
-        self._statistics = replace(
-            s,
-            requests=s.requests + requests,
-            replies=s.replies + replies,
-            failures=s.failures + failures,
-            connections=s.connections + connections,
-            **known,
-        )
+    def _count(self, last_ms: float | None = None, **more: int) -> None:
+        counts = {name: getattr(self._statistics, name) + n for name, n in more.items()}
+        if last_ms is not None:
+            counts["last_ms"] = last_ms
+        self._statistics = replace(self._statistics, **counts)
 
 
 def _reason(cause: BaseException) -> str:
