@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,21 +17,18 @@ import pytest
 pytest.importorskip("cyclonedds", reason="pip install 'vla-rt[ros2]'")
 
 import vla_rt as vr
+from dds_arm import LIMITS, LOOPBACK, NAMES, ONE
 from vla_rt.integrations import ros2
 from vla_rt.integrations.ros2 import dds_types as dds
-from vla_rt.integrations.ros2.dds_bridge import DdsBridge, Topics, image_of, wire
+from vla_rt.integrations.ros2.dds_bridge import DdsBridge, Topics
+from vla_rt.integrations.ros2.wire import image_of, to_wire
 
-NAMES = ("a", "b", "c")
 #: One a millisecond; 60000 for a minute of it.
 MESSAGES = int(os.environ.get("VLA_RT_DDS_MESSAGES", "1500"))
-ONE = np.ones(3)
-LIMITS = vr.JointLimits(-2 * ONE, 2 * ONE, 1.5 * ONE, 3 * ONE, 30 * ONE)
-#: DDS of one machine: no multicast, no other interface.
-LOOPBACK = (
-    "<CycloneDDS><Domain><General><Interfaces><NetworkInterface name='lo' multicast='false'/></Interfaces>"
-    "<AllowMulticast>false</AllowMulticast></General><Discovery><ParticipantIndex>auto</ParticipantIndex>"
-    "<Peers><Peer Address='127.0.0.1'/></Peers></Discovery></Domain></CycloneDDS>"
-)
+
+
+def wire(message: Any) -> Any:
+    return to_wire(message, dds.kind_of)
 
 
 def header(kinds: Any) -> Any:
@@ -129,7 +127,7 @@ def test_images_of_both_orders_and_padded_rows() -> None:
 
 
 ROBOT = """
-import os, time
+import json, os, time
 from cyclonedds.core import Policy, Qos
 from cyclonedds.domain import DomainParticipant
 from cyclonedds.pub import DataWriter
@@ -153,18 +151,29 @@ while not (states.get_matched_subscriptions() and commands.get_matched_subscript
 head = dds.Header(dds.Time(0, 0), "")
 commands.write(dds.String("fold"))
 begin = time.monotonic()
-count, got, wanted = 0, [], int(os.environ["MESSAGES"])
+count, got, late, wanted = 0, [], [], int(os.environ["MESSAGES"])
+
+def take():
+    while some := sent.take(N=100):
+        now = time.time_ns()
+        late.extend((now - t.header.stamp.sec * 10**9 - t.header.stamp.nanosec) * 1e-6 for t in some)
+        got.extend(some)
+
 while count < wanted:
     while count < wanted and time.monotonic() - begin >= count * 1e-3:
         if count % 50 == 0:
             images.write(dds.Image(head, 2, 2, "rgb8", 0, 6, [7] * 12))
-        states.write(dds.JointState(head, ["a", "b", "c"], [count * 1e-5, 0.0, 0.0], [], []))
+        now = [time.monotonic(), 0.0, 0.0]
+        states.write(dds.JointState(head, ["a", "b", "c"], [count * 1e-5, 0.0, 0.0], now, []))
         count += 1
-    got += sent.take(N=100)
+    take()
     time.sleep(0.001)
-time.sleep(0.3)
-got += sent.take(N=100)
-print(count, len(got), max(len(t.points) for t in got), got[-1].joint_names, flush=True)
+end = time.monotonic() + 0.3
+while time.monotonic() < end:
+    take()
+    time.sleep(0.001)
+stamps = [t.header.stamp.sec * 10**9 + t.header.stamp.nanosec for t in got]
+print(json.dumps([count, max(len(t.points) for t in got), got[-1].joint_names, stamps, late]), flush=True)
 """
 
 
@@ -179,27 +188,44 @@ def test_two_processes_over_dds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ),
     )
     seen: list[float] = []
+    delays: list[float] = []
+    stamped: list[int] = []
     take = node.inputs.set_joints
 
     def watched(state: ros2.JointState) -> None:
+        delays.append(1e3 * (time.monotonic() - state.velocity[0]))
         seen.append(state.position[0])
         take(state)
 
+    def stamp() -> int:
+        stamped.append(time.time_ns())
+        return stamped[-1]
+
     monkeypatch.setattr(node.inputs, "set_joints", watched)
-    bridge = DdsBridge(node, domain_id=77)
+    bridge = DdsBridge(node, domain_id=77, stamp=stamp)
     with subprocess.Popen([sys.executable, "-c", ROBOT], stdout=subprocess.PIPE, text=True) as robot:
+        assert robot.stdout is not None
+        said: list[str] = []  # it is much: read as it comes
+        reading = threading.Thread(target=lambda: said.append(robot.stdout.read()))  # type: ignore[union-attr]
+        reading.start()
         end = time.monotonic() + 60 + 3e-3 * MESSAGES
         bridge.run(50.0, lambda: robot.poll() is None and time.monotonic() < end)
-        assert robot.stdout is not None
-        said = robot.stdout.read().split()
+        reading.join()
     bridge.receive()
     assert robot.returncode == 0
-    assert int(said[0]) == MESSAGES
+    count, points, names, received, late = json.loads(said[0])
+    assert count == MESSAGES
     np.testing.assert_allclose(seen, 1e-5 * np.arange(MESSAGES), atol=1e-12)  # nothing lost, in order
-    assert bridge.counts.refused == 0
-    sent = bridge.counts.sent["/joint_trajectory"]
-    assert 20 <= int(said[1]) <= sent <= int(said[1]) + 60  # some while the other process was ending
-    assert int(said[2]) == 8
+    counts = bridge.counts
+    assert counts.refused == counts.unread == counts.unsent == 0
+    first, last = stamped.index(received[0]), stamped.index(received[-1])
+    assert received == stamped[first : last + 1]
+    assert len(received) >= 0.5 * 50e-3 * MESSAGES
+    assert (points, names) == (8, list(NAMES))
+    for what, times in (("joint states", delays), ("trajectories", late)):
+        p50, p99, most = np.quantile(times, [0.5, 0.99, 1.0])
+        print(f"{len(times)} {what}: {p50:.2f} ms p50, {p99:.2f} ms p99, {most:.1f} ms at most")
+        assert -1.0 < p50 < 1000.0
 
 
 def test_bad_messages_are_counted_and_a_task_node_answers(monkeypatch: pytest.MonkeyPatch) -> None:

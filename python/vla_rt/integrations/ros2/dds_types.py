@@ -1,10 +1,14 @@
 """ROS 2's messages as DDS knows them: the same names and the same bytes as `rmw` gives them.
 
-A topic /x is "rt/x", a type pkg/msg/Name is "pkg::msg::dds_::Name_".
+A topic /x is "rt/x", a type pkg/Name is "pkg::msg::dds_::Name_". The fields are those of
+https://github.com/ros2/common_interfaces and https://github.com/ros2/rcl_interfaces (builtin_interfaces).
 """
 
-# No postponed annotations: cyclonedds reads the types of the fields when a class is made.
+from __future__ import annotations
+
+import types
 from dataclasses import dataclass
+from typing import Any
 
 from cyclonedds.idl import IdlStruct
 from cyclonedds.idl.types import float64, int32, sequence, uint8, uint32
@@ -23,123 +27,67 @@ __all__ = [
     "Time",
     "Twist",
     "Vector3",
+    "kind_of",
 ]
 
-
-@dataclass
-class Time(IdlStruct, typename="builtin_interfaces::msg::dds_::Time_"):
-    """builtin_interfaces/Time."""
-
-    sec: int32
-    nanosec: uint32
+_KINDS: dict[str, Any] = {}
 
 
-@dataclass
-class Duration(IdlStruct, typename="builtin_interfaces::msg::dds_::Duration_"):
-    """builtin_interfaces/Duration."""
-
-    sec: int32
-    nanosec: uint32
+def kind_of(name: str) -> Any:
+    """The class of the name that ROS 2 gives it, "sensor_msgs/JointState"."""
+    return _KINDS[name]
 
 
-@dataclass
-class Header(IdlStruct, typename="std_msgs::msg::dds_::Header_"):
-    """std_msgs/Header."""
+def _message(name: str, /, **fields: Any) -> Any:
+    """The class of a message; made so because cyclonedds reads its types while the class is made."""
+    package, short = name.split("/")
 
-    stamp: Time
-    frame_id: str
+    def fill(body: dict[str, Any]) -> None:
+        body |= {"__annotations__": fields, "__doc__": f"{name}.", "__module__": __name__}
 
-
-@dataclass
-class String(IdlStruct, typename="std_msgs::msg::dds_::String_"):
-    """std_msgs/String."""
-
-    data: str
+    typename = {"typename": f"{package}::msg::dds_::{short}_"}
+    _KINDS[name] = dataclass(types.new_class(short, (IdlStruct,), typename, fill))
+    return _KINDS[name]
 
 
-@dataclass
-class Vector3(IdlStruct, typename="geometry_msgs::msg::dds_::Vector3_"):
-    """geometry_msgs/Vector3."""
-
-    x: float64
-    y: float64
-    z: float64
-
-
-@dataclass
-class Twist(IdlStruct, typename="geometry_msgs::msg::dds_::Twist_"):
-    """geometry_msgs/Twist."""
-
-    linear: Vector3
-    angular: Vector3
-
-
-@dataclass
-class Point(IdlStruct, typename="geometry_msgs::msg::dds_::Point_"):
-    """geometry_msgs/Point."""
-
-    x: float64
-    y: float64
-    z: float64
-
-
-@dataclass
-class Quaternion(IdlStruct, typename="geometry_msgs::msg::dds_::Quaternion_"):
-    """geometry_msgs/Quaternion."""
-
-    x: float64
-    y: float64
-    z: float64
-    w: float64
-
-
-@dataclass
-class Pose(IdlStruct, typename="geometry_msgs::msg::dds_::Pose_"):
-    """geometry_msgs/Pose."""
-
-    position: Point
-    orientation: Quaternion
-
-
-@dataclass
-class JointState(IdlStruct, typename="sensor_msgs::msg::dds_::JointState_"):
-    """sensor_msgs/JointState."""
-
-    header: Header
-    name: sequence[str]
-    position: sequence[float64]
-    velocity: sequence[float64]
-    effort: sequence[float64]
-
-
-@dataclass
-class Image(IdlStruct, typename="sensor_msgs::msg::dds_::Image_"):
-    """sensor_msgs/Image."""
-
-    header: Header
-    height: uint32
-    width: uint32
-    encoding: str
-    is_bigendian: uint8
-    step: uint32
-    data: sequence[uint8]
-
-
-@dataclass
-class JointTrajectoryPoint(IdlStruct, typename="trajectory_msgs::msg::dds_::JointTrajectoryPoint_"):
-    """trajectory_msgs/JointTrajectoryPoint."""
-
-    positions: sequence[float64]
-    velocities: sequence[float64]
-    accelerations: sequence[float64]
-    effort: sequence[float64]
-    time_from_start: Duration
-
-
-@dataclass
-class JointTrajectory(IdlStruct, typename="trajectory_msgs::msg::dds_::JointTrajectory_"):
-    """trajectory_msgs/JointTrajectory."""
-
-    header: Header
-    joint_names: sequence[str]
-    points: sequence[JointTrajectoryPoint]
+Time = _message("builtin_interfaces/Time", sec=int32, nanosec=uint32)
+Duration = _message("builtin_interfaces/Duration", sec=int32, nanosec=uint32)
+Header = _message("std_msgs/Header", stamp=Time, frame_id=str)
+String = _message("std_msgs/String", data=str)
+Vector3 = _message("geometry_msgs/Vector3", x=float64, y=float64, z=float64)
+Twist = _message("geometry_msgs/Twist", linear=Vector3, angular=Vector3)
+Point = _message("geometry_msgs/Point", x=float64, y=float64, z=float64)
+Quaternion = _message("geometry_msgs/Quaternion", x=float64, y=float64, z=float64, w=float64)
+Pose = _message("geometry_msgs/Pose", position=Point, orientation=Quaternion)
+JointState = _message(
+    "sensor_msgs/JointState",
+    header=Header,
+    name=sequence[str],
+    position=sequence[float64],
+    velocity=sequence[float64],
+    effort=sequence[float64],
+)
+Image = _message(
+    "sensor_msgs/Image",
+    header=Header,
+    height=uint32,
+    width=uint32,
+    encoding=str,
+    is_bigendian=uint8,
+    step=uint32,
+    data=sequence[uint8],
+)
+JointTrajectoryPoint = _message(
+    "trajectory_msgs/JointTrajectoryPoint",
+    positions=sequence[float64],
+    velocities=sequence[float64],
+    accelerations=sequence[float64],
+    effort=sequence[float64],
+    time_from_start=Duration,
+)
+JointTrajectory = _message(
+    "trajectory_msgs/JointTrajectory",
+    header=Header,
+    joint_names=sequence[str],
+    points=sequence[JointTrajectoryPoint],
+)

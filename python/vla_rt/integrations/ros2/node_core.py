@@ -1,4 +1,4 @@
-"""What both nodes share: inputs with their age, a rate that does not drift, a status."""
+"""What both nodes share: sizes and rates, inputs with their age, a rate that does not drift, a status."""
 
 from __future__ import annotations
 
@@ -11,12 +11,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vla_rt._core import JointLimits
 from vla_rt.errors import ConfigError, error, require
 from vla_rt.integrations.ros2.messages import JointState
 
-__all__ = ["InputMonitor", "NodeStatus", "Rate"]
+__all__ = ["InputMonitor", "Node", "NodeConfig", "NodeStatus", "Rate"]
 
 _S = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """What every node is told.
+
+    Attributes:
+        joint_names: Order of the joints.
+        limits: Of the joints.
+        rate_hz: Steps per second.
+        image_timeout_s: Oldest image that is acted on [s].
+        joints_timeout_s: Oldest joint state that is acted on [s].
+        command_timeout_s: How long a command is acted on [s].
+    """
+
+    joint_names: tuple[str, ...]
+    limits: JointLimits
+    rate_hz: float = 10.0
+    image_timeout_s: float = 0.5
+    joints_timeout_s: float = 0.2
+    command_timeout_s: float = 5.0
+
+    def validate(self) -> None:
+        """Raises ConfigError naming the first field that is out of its bounds."""
+        joints = len(np.asarray(self.limits.max_velocity))
+        require(len(self.joint_names) == joints, "joint_names", len(self.joint_names), f"must be {joints}")
+        require(0.1 <= self.rate_hz <= 1000, "rate_hz", self.rate_hz, "must be in [0.1, 1000] Hz")
 
 
 @dataclass(frozen=True)
@@ -104,6 +132,36 @@ class InputMonitor:
             known = self._values.get(name)
             if known is None or time_ns >= known[1]:  # transports may deliver out of order
                 self._values[name] = (value, time_ns)
+
+
+class Node:
+    """Inputs of a node and what its steps came to.
+
+    Args:
+        config: Names, rates and timeouts.
+
+    Attributes:
+        inputs: Ports of image, joints and command.
+
+    Raises:
+        ConfigError: A field of `config` is out of its bounds.
+    """
+
+    def __init__(self, config: NodeConfig) -> None:
+        config.validate()
+        names = ("image", "joints", "command")
+        self.inputs = InputMonitor(
+            config.joint_names, {name: getattr(config, f"{name}_timeout_s") for name in names}
+        )
+        self._steps = self._errors = 0
+
+    def _failed(self, cause: Exception) -> str:
+        """Counts a step that failed; the reason in one sentence."""
+        self._errors += 1
+        return f"{type(cause).__name__}: {cause}"
+
+    def _status(self, reason: str) -> NodeStatus:
+        return NodeStatus(not reason, reason, self._steps, self._errors, self.inputs.refused)
 
 
 class Rate:

@@ -10,45 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vla_rt import MAX_HORIZON
-from vla_rt._core import JointLimits, RowInterpolator
+from vla_rt._core import RowInterpolator
 from vla_rt.errors import ModelError, error, require
 from vla_rt.integrations.ros2.messages import JointTrajectory, JointTrajectoryPoint
-from vla_rt.integrations.ros2.node_core import InputMonitor, NodeStatus
+from vla_rt.integrations.ros2.node_core import Node, NodeConfig, NodeStatus
 
 __all__ = ["PolicyNode", "PolicyNodeConfig"]
 
 
 @dataclass(frozen=True)
-class PolicyNodeConfig:
-    """How a `PolicyNode` acts.
+class PolicyNodeConfig(NodeConfig):
+    """How a `PolicyNode` acts: rows beyond the limits of position are refused.
 
     Attributes:
-        joint_names: Order of the joints.
-        limits: Of the joints: rows beyond their positions are refused.
         period_s: Time between the rows of a chunk [s].
-        rate_hz: Steps per second.
-        image_timeout_s: Oldest image that is acted on [s].
-        joints_timeout_s: Oldest joint state that is acted on [s].
-        command_timeout_s: How long an instruction is acted on [s].
     """
 
-    joint_names: tuple[str, ...]
-    limits: JointLimits
     period_s: float = 0.1
-    rate_hz: float = 10.0
-    image_timeout_s: float = 0.5
-    joints_timeout_s: float = 0.2
-    command_timeout_s: float = 5.0
 
     def validate(self) -> None:
         """Raises ConfigError naming the first field that is out of its bounds."""
-        joints = len(np.asarray(self.limits.max_velocity))
-        require(len(self.joint_names) == joints, "joint_names", len(self.joint_names), f"must be {joints}")
+        super().validate()
         require(1e-4 <= self.period_s <= 60, "period_s", self.period_s, "must be in [1e-4, 60] s")
-        require(0.1 <= self.rate_hz <= 1000, "rate_hz", self.rate_hz, "must be in [0.1, 1000] Hz")
 
 
-class PolicyNode:
+class PolicyNode(Node):
     """Makes trajectories with positions, velocities and accelerations of a policy's chunks.
 
     A step never raises. Where it answers no trajectory, the robot's controller finishes the one that it has.
@@ -66,15 +52,8 @@ class PolicyNode:
     """
 
     def __init__(self, policy: Callable[[Mapping[str, Any]], Any], config: PolicyNodeConfig) -> None:
-        config.validate()
+        super().__init__(config)
         self._policy, self._config = policy, config
-        timeouts = {
-            "image": config.image_timeout_s,
-            "joints": config.joints_timeout_s,
-            "command": config.command_timeout_s,
-        }
-        self.inputs = InputMonitor(config.joint_names, timeouts)
-        self._steps = self._errors = 0
 
     def step(self, now_ns: int) -> tuple[JointTrajectory | None, NodeStatus]:
         """The trajectory to send at `now_ns`, or None, and why."""
@@ -85,8 +64,7 @@ class PolicyNode:
                 rows = self._checked(self._policy(values))
                 return self._trajectory(now_ns, rows), self._status("")
             except Exception as cause:  # whatever a policy raises must not end the node
-                self._errors += 1
-                reason = f"{type(cause).__name__}: {cause}"
+                reason = self._failed(cause)
         return None, self._status(reason)
 
     def _checked(self, answer: Any) -> NDArray[np.float64]:
@@ -111,9 +89,6 @@ class PolicyNode:
             position, velocity, acceleration = (_numbers(v) for v in motion.at(k * period_s))
             points.append(JointTrajectoryPoint(position, velocity, acceleration, k * period_s))
         return JointTrajectory(now_ns, self._config.joint_names, tuple(points))
-
-    def _status(self, reason: str) -> NodeStatus:
-        return NodeStatus(not reason, reason, self._steps, self._errors, self.inputs.refused)
 
 
 def _numbers(values: NDArray[np.float64]) -> tuple[float, ...]:

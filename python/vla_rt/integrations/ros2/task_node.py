@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vla_rt._core import ConstraintEnforcer, JointLimits
+from vla_rt._core import ConstraintEnforcer
 from vla_rt.errors import ModelError, error, require
 from vla_rt.integrations.ros2.messages import JointState, Pose, Twist
-from vla_rt.integrations.ros2.node_core import InputMonitor, NodeStatus
+from vla_rt.integrations.ros2.node_core import Node, NodeConfig, NodeStatus
 
 __all__ = ["Outputs", "TaskKind", "TaskNode", "TaskNodeConfig", "task_of"]
 
@@ -47,36 +47,22 @@ def task_of(command: str) -> TaskKind:
 
 
 @dataclass(frozen=True)
-class TaskNodeConfig:
+class TaskNodeConfig(NodeConfig):
     """How a `TaskNode` acts.
 
     Attributes:
-        joint_names: Order of the joints.
-        limits: Of the joints.
-        rate_hz: Steps per second.
-        image_timeout_s: Oldest image that is acted on [s].
-        joints_timeout_s: Oldest joint state that is acted on [s].
-        command_timeout_s: How long a command is acted on [s].
         max_linear: Largest speed of a twist [m/s].
         max_angular: Largest rate of a twist [rad/s].
         other_scale: Share of a twist that is sent for tasks of no known kind.
     """
 
-    joint_names: tuple[str, ...]
-    limits: JointLimits
-    rate_hz: float = 10.0
-    image_timeout_s: float = 0.5
-    joints_timeout_s: float = 0.2
-    command_timeout_s: float = 5.0
     max_linear: float = 0.5
     max_angular: float = 1.0
     other_scale: float = 0.2
 
     def validate(self) -> None:
         """Raises ConfigError naming the first field that is out of its bounds."""
-        joints = len(np.asarray(self.limits.max_velocity))
-        require(len(self.joint_names) == joints, "joint_names", len(self.joint_names), f"must be {joints}")
-        require(0.1 <= self.rate_hz <= 1000, "rate_hz", self.rate_hz, "must be in [0.1, 1000] Hz")
+        super().validate()
         for name in ("max_linear", "max_angular"):
             value = getattr(self, name)
             require(0 < value <= 100, name, value, "must be in (0, 100]")
@@ -102,7 +88,7 @@ class Outputs:
     status: NodeStatus
 
 
-class TaskNode:
+class TaskNode(Node):
     """Image, joints and command in; twist, joint commands and pose out.
 
     A step never raises. Whatever is missing, too old, wrong or failing stops the robot: a zero twist, and
@@ -127,17 +113,10 @@ class TaskNode:
         config: TaskNodeConfig,
         classify: Callable[[str], TaskKind] = task_of,
     ) -> None:
-        config.validate()
+        super().__init__(config)
         self._policy, self._config, self._classify = policy, config, classify
-        timeouts = {
-            "image": config.image_timeout_s,
-            "joints": config.joints_timeout_s,
-            "command": config.command_timeout_s,
-        }
-        self.inputs = InputMonitor(config.joint_names, timeouts)
         self._enforcer = ConstraintEnforcer(config.limits, 1.0 / config.rate_hz)
         self._command: NDArray[np.float64] | None = None
-        self._steps = self._errors = 0
 
     def step(self, now_ns: int) -> Outputs:
         """What to send at `now_ns`."""
@@ -155,8 +134,7 @@ class TaskNode:
                 raise error(ModelError, "action", f"shape {action.shape}", bound)
             return self._dispatch(now_ns, task, action, values["joints"])
         except Exception as cause:  # whatever a policy raises must not end the node
-            self._errors += 1
-            return self._stop(now_ns, f"{type(cause).__name__}: {cause}", task)
+            return self._stop(now_ns, self._failed(cause), task)
 
     def _dispatch(
         self, now_ns: int, task: TaskKind, action: NDArray[np.float64], joints: NDArray[np.float64]
@@ -200,9 +178,6 @@ class TaskNode:
 
     def _stop(self, now_ns: int, reason: str, task: TaskKind | None = None) -> Outputs:
         return Outputs(Twist(), self._at_rest(now_ns), None, task, self._status(reason))
-
-    def _status(self, reason: str) -> NodeStatus:
-        return NodeStatus(not reason, reason, self._steps, self._errors, self.inputs.refused)
 
 
 def _four(values: Any) -> tuple[float, float, float, float]:
