@@ -13,13 +13,14 @@ PIP := $(PY) -m pip --quiet install
 # What a change of must rebuild the C++ part; Python files are used in place.
 SOURCES := $(shell find cpp cmake tests/cpp -type f 2>/dev/null) CMakeLists.txt pyproject.toml
 
-.PHONY: help demo test prove bench lint format stubs docs wheel adversary clean
+.PHONY: help demo test prove bench lint format stubs docs wheel adversary soak clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   train a policy in simulation and run it at 1 kHz: table, JSON and picture in out/"
 	@echo "make test   build once and run all tests"
 	@echo "make prove  sanitizers, builds of their own, slices of the long campaigns"
+	@echo "make soak   two hours (SOAK_SECONDS) at 1 kHz while everything goes wrong, JSON in out/soak.json"
 	@echo "make bench  microbenchmarks and comparisons with peers, JSON in out/bench/"
 	@echo "make lint   ruff, mypy, clang-format, clang-tidy, stubs up to date"
 	@echo "make docs   documentation site in site/"
@@ -104,6 +105,11 @@ wheel: $(VENV)/.build-requirements
 ADVERSARY_TICKS ?= 1e9
 adversary: $(VENV)/.dev
 	$(BUILD)/tests/cpp/adversary $(ADVERSARY_TICKS)
+
+SOAK_SECONDS ?= 7200
+soak: $(VENV)/.dev
+	@mkdir -p out
+	$(PY) tests/soak --seconds $(SOAK_SECONDS) --seed $(SEED) --json out/soak.json
 
 clean:
 	rm -rf build dist site out $(VENV)

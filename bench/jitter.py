@@ -1,14 +1,15 @@
 """Wake-up latency at 1 kHz: RealtimeThread against cyclictest and against a loop in Python.
 
-How late does a periodic thread begin its period on an otherwise idle machine? `vla_rt` sleeps until 200 us
-before the deadline and spins the rest; `vla_rt, no spin` sleeps to the deadline, as cyclictest does;
-`time.sleep` is what a control loop in Python does. All run on the same CPU, one after the other, round by
-round. The column `error` is the share of the deadlines that went by without a wake-up. cyclictest counts in
+How late does a periodic thread begin its period, on a machine that is idle otherwise and on one whose other
+core is busy? `vla_rt` sleeps until 200 us before the deadline and spins the rest; `vla_rt, no spin` sleeps to
+the deadline, as cyclictest does; `time.sleep` is what a control loop in Python does. All run on the same CPU,
+one after the other, round by round, idle and busy in turn. The column `error` is the share of the deadlines that went by without a wake-up. cyclictest counts in
 whole microseconds, rounded down, and does not say what it missed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,10 @@ import numpy as np
 import harness
 from vla_rt import measure_wakeup
 
-CASE = "wake-up, 1 kHz"
+CASES = IDLE, BUSY = "wake-up, 1 kHz, idle", "wake-up, 1 kHz, other core busy"
 PERIOD_S = 0.001
 PRIORITY = 80
-ROUNDS, ROUND_S = 5, 30.0
+ROUNDS, ROUND_S = 5, 6.0
 QUICK_ROUNDS, QUICK_ROUND_S = 2, 1.0
 
 Summary = dict[str, float]
@@ -121,42 +123,63 @@ def main() -> int:
     rounds, duration_s = (QUICK_ROUNDS, QUICK_ROUND_S) if options.quick else (ROUNDS, ROUND_S)
     cpu = max(os.sched_getaffinity(0))
     report = harness.Report("jitter")
-    found: dict[str, list[Summary]] = {}
     absent = ""
     refused: list[str] = []
+    found: dict[tuple[str, str], list[Summary]] = {}
     for _ in range(rounds):
-        summary, refused = vla_rt(duration_s, cpu)
-        found.setdefault("vla_rt", []).append(summary)
-        peer = cyclictest(duration_s, cpu)
-        if isinstance(peer, str):
-            absent = peer
-        else:
-            found.setdefault("cyclictest", []).append(peer)
-        found.setdefault("vla_rt, no spin", []).append(vla_rt(duration_s, cpu, spin_s=0.0)[0])
-        found.setdefault("time.sleep", []).append(python_sleep(duration_s, cpu))
-    for engine, summaries in found.items():
+        for case in CASES:
+            with _load(case, cpu):
+                summary, refused = vla_rt(duration_s, cpu)
+                found.setdefault((case, "vla_rt"), []).append(summary)
+                peer = cyclictest(duration_s, cpu)
+                if isinstance(peer, str):
+                    absent = peer
+                else:
+                    found.setdefault((case, "cyclictest"), []).append(peer)
+                no_spin, _ = vla_rt(duration_s, cpu, spin_s=0.0)
+                found.setdefault((case, "vla_rt, no spin"), []).append(no_spin)
+                found.setdefault((case, "time.sleep"), []).append(python_sleep(duration_s, cpu))
+    for (case, engine), summaries in sorted(found.items(), key=lambda item: CASES.index(item[0][0])):
         missed = [s["missed"] for s in summaries if "missed" in s]
         share = float(np.mean(missed)) if missed else None
-        report.add(harness.from_summaries(CASE, engine, summaries, error=share))
-    if absent:
-        report.add(harness.missing(CASE, "cyclictest", absent))
+        report.add(harness.from_summaries(case, engine, summaries, error=share))
+    for case in CASES if absent else ():
+        report.add(harness.missing(case, "cyclictest", absent))
     report.notes += [f"{rounds} rounds of {duration_s:g} s on CPU {cpu}", *refused]
-    _ratios(report)
+    for case in CASES:
+        _ratios(report, case)
     report.finish(options)
     return 0
 
 
-def _ratios(report: harness.Report) -> None:
-    def of(engine: str, column: str) -> Any:
-        return getattr(report.row(CASE, engine), column, None)
+@contextlib.contextmanager
+def _load(case: str, cpu: int) -> Iterator[None]:
+    """In the busy case, a process at ordinary priority that never sleeps on every other core."""
+    others = sorted(os.sched_getaffinity(0) - {cpu}) if case == BUSY else []
+    busy = [
+        subprocess.Popen(["taskset", "-c", str(other), sys.executable, "-c", "while True: pass"])
+        for other in others
+    ]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
+
+def _ratios(report: harness.Report, case: str) -> None:
+    def of(engine: str, column: str) -> Any:
+        return getattr(report.row(case, engine), column, None)
+
+    where = case.rsplit(", ", 1)[1]
     for column in ("p50_us", "p99_us"):
-        name = column.removesuffix("_us")
+        name = f"{where}, {column.removesuffix('_us')}"
         for engine in ("cyclictest", "time.sleep", "vla_rt, no spin"):
             report.ratio(f"{name}: {engine} / vla_rt", of(engine, column), of("vla_rt", column))
-    report.ratio(
-        "p99: vla_rt, no spin / cyclictest", of("vla_rt, no spin", "p99_us"), of("cyclictest", "p99_us")
-    )
+        if column == "p99_us":
+            plain, peer = of("vla_rt, no spin", column), of("cyclictest", column)
+            report.ratio(f"{name}: vla_rt, no spin / cyclictest", plain, peer)
 
 
 if __name__ == "__main__":

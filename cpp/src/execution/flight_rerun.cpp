@@ -51,24 +51,26 @@ void FlightRerun::doubt_fade(TimeNs from) noexcept {
 }
 
 // A chunk is unknown. With Receding, when a chunk takes over depends on the one before it, and so on back:
-// only a takeover that was recorded tells. What is averaged keeps a trace of it for good. Else no plan
-// reaches further back than its rows.
-void FlightRerun::doubt_plan(TimeNs from) noexcept {
+// only a takeover that was recorded tells. What is averaged keeps a trace of it for good. Else the next chunk
+// makes the plan known again, once the rows of both are over; until it comes the unknown one may be held.
+void FlightRerun::doubt_plan() noexcept {
   const ChunkExecutorConfig& plan = setup_.executor;
   const bool averages = plan.mode == ExecutionMode::Ensemble ||
                         (plan.mode == ExecutionMode::Async && plan.merge == Merge::Average);
   if (averages || plan.mode == ExecutionMode::Receding)
     executor_from_ = kNever;
-  else if (executor_from_ != kNever)
-    executor_from_ = std::max(executor_from_, from + 2 * longest_ns_ + blend_ns_);
+  else
+    plan_known_ = false;
 }
 
 void FlightRerun::find_gap(const FlightTick& tick) {
   const std::uint64_t number = tick.head.tick;
   if (!begun_ && setup_.part != 0) {
     next_tick_ = number;
-    applied_ = chunks_.empty() ? tick.head.plan_number : chunks_.front()->planned.number - 1;
-    doubt_plan(tick.head.plan_ns);
+    const auto first =
+        std::ranges::find(chunks_, PushResult::Accepted, [](const auto& c) { return c->result; });
+    applied_ = first == chunks_.end() ? tick.head.plan_number : (*first)->planned.number - 1;
+    doubt_plan();
   }
   begun_ = true;
   if (number != next_tick_) {
@@ -97,15 +99,18 @@ void FlightRerun::push_chunks(const FlightTick& tick) {
     if (record.planned.number > tick.head.plan_number) break;
     if (record.planned.number != applied_ + 1) {
       result_.missing_chunks += record.planned.number - applied_ - 1;
-      doubt_plan(tick.head.plan_ns);
+      doubt_plan();
     }
     applied_ = record.planned.number;
     push(record);
+    if (std::exchange(plan_known_, true)) continue;
+    if (executor_from_ != kNever)
+      executor_from_ = std::max(executor_from_, tick.head.plan_ns + 2 * longest_ns_ + blend_ns_);
   }
   if (applied_ == tick.head.plan_number) return;
   result_.missing_chunks += tick.head.plan_number - applied_;
   applied_ = tick.head.plan_number;
-  doubt_plan(tick.head.plan_ns);
+  doubt_plan();
 }
 
 // From the tick on in which a chunk that is there took over, the plan is that chunk and those after it.
@@ -130,7 +135,7 @@ bool FlightRerun::rerun_executor(const FlightTick& tick) {
   find_takeover(tick);
   JointArray q{}, dq{};
   (void)executor_->at(tick.head.plan_ns, {q.data(), n_}, {dq.data(), n_});
-  if (executor_from_ == kNever || tick.head.plan_ns < executor_from_) return true;
+  if (!plan_known_ || executor_from_ == kNever || tick.head.plan_ns < executor_from_) return true;
   ++result_.executor_ticks;
   for (std::size_t j = 0; j < n_; ++j) dq[j] *= tick.head.plan_rate;
   return same(tick, FlightSignal::Target, {q.data(), n_}) &&

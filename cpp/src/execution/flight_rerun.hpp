@@ -28,7 +28,7 @@ class FlightRerun {
   bool rerun_enforcer(const FlightTick& tick, const EnforcerSnapshot* after);
   void push(const FlightChunk& record);
   void doubt_fade(TimeNs from) noexcept;
-  void doubt_plan(TimeNs from) noexcept;
+  void doubt_plan() noexcept;
   void find_takeover(const FlightTick& tick);
   bool same(const FlightTick& tick, FlightSignal signal, std::span<const double> replayed);
 
@@ -43,6 +43,7 @@ class FlightRerun {
   std::uint64_t next_tick_ = 0, applied_ = 0;  // number of the newest plan
   std::size_t next_chunk_ = 0;
   TimeNs executor_from_ = INT64_MIN;  // plan times before this are not compared
+  bool plan_known_ = true;            // false from a missing chunk to the next one
   std::uint64_t last_sequence_ = 0;   // of the chunk that was followed in the tick before; 0: unknown
   FlightReplay result_;
 };

@@ -224,6 +224,27 @@ TEST_CASE("a replay goes on after ticks that were dropped, and after chunks that
   }
 }
 
+TEST_CASE("a plan from before the file is not taken for known while it is held") {
+  const Folder folder;
+  ControllerConfig config = controller_config();
+  config.executor.mode = ExecutionMode::Async;
+  FlightSetup setup = setup_for(config);
+  setup.part = 1;
+  int last_lost = 45;  // about three seconds without a chunk, longer than any plan
+  SUBCASE("chunks come again") {}
+  SUBCASE("no chunk at all") { last_lost = 1000; }
+  {
+    FlightRecorder recorder(folder.file("run"), setup);
+    fly(recorder, config, 6000, {}, [&](int n) { return n <= last_lost; });
+  }
+  const FlightRecording recording(folder.file("run"));
+  REQUIRE(recording.chunks().empty() == (last_lost == 1000));
+  const FlightReplay replay = recording.replay();
+  CHECK_FALSE(replay.difference.has_value());
+  CHECK(replay.enforcer_ticks == 5999);
+  CHECK((replay.executor_ticks > 500) == (last_lost == 45));
+}
+
 TEST_CASE("a recording that was cut anywhere opens up to its last whole record") {
   const Folder folder;
   const std::vector<char> whole = bytes_of(record(folder.file("run"), controller_config(), 6));
