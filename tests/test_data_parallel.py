@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -124,8 +125,17 @@ def weights(policy):
     return {name: value.numpy() for name, value in policy.state_dict().items()}
 
 
-def test_two_processes_make_the_steps_of_one(tmp_path):
-    """An uneven batch with padding, in parts of 4 and 5, through torchrun; then one process goes on alone."""
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_two_machines_make_the_steps_of_one_process(tmp_path):
+    """An uneven batch with padding, in parts of 4 and 5; then one process goes on alone.
+
+    Two launchers that meet at a port, as on two machines: each starts one process.
+    """
     record(tmp_path / "data")
     script = tmp_path / "script.py"
     script.write_text(
@@ -138,15 +148,16 @@ result = train(policy, dataset, settings(output_dir=Path({str(tmp_path / "two")!
 np.savez({str(tmp_path)!r} + "/rank" + os.environ["RANK"] + ".npz", loss=result.loss, **weights(policy))
 """.replace("import sys;", "import os, sys;")
     )
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        str(script),
-    ]
-    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    launch = f"--nnodes=2 --nproc_per_node=1 --rdzv_backend=c10d --rdzv_endpoint=127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "torch.distributed.run", *launch.split(), str(script)]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    machines = [subprocess.Popen(command, **output) for _ in range(2)]
+    try:
+        told = [machine.communicate(timeout=120)[0] for machine in machines]
+    finally:
+        for machine in machines:
+            machine.kill()
+    assert [machine.returncode for machine in machines] == [0, 0], "".join(told)
     dataset = LeRobotDataset(tmp_path / "data")
     alone = make_policy()
     result = train(alone, dataset, settings(output_dir=tmp_path / "one"))

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from vla_rt._core import ModelError
+from vla_rt.export.failures import as_model_error
 from vla_rt.export.stages import Stages
 from vla_rt.export.timing import fastest
 
@@ -53,25 +53,22 @@ def save(stages: Stages, folder: Path, weights: Sequence[str] = ("plain", "froze
     }
     chosen: dict[str, list[Any]] = {}
     notes = {}
-    try:
-        with torch.no_grad(), warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
-            warnings.simplefilter("ignore")
-            for name, (graph, inputs) in graphs.items():
-                has_choice = name != "prepare" and any(n.target in _PACKABLE for n in graph.graph.nodes)
-                forms = weights if has_choice else ("plain",)
-                compiled = {form: _compile(graph, inputs, freezing=form == "frozen") for form in forms}
-                best = fastest({f: _runner(c, Path(scratch) / f, inputs) for f, c in compiled.items()})
-                if has_choice:
-                    notes[f"aotinductor_{name}_weights"] = best
-                chosen[name] = compiled[best]
-            _package(folder / FILE, chosen)
-    except ModelError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(
-            f"the policy cannot be compiled by AOTInductor: {type(error).__name__}: {reason}"
-        ) from error
+    with (
+        as_model_error("the policy cannot be compiled by AOTInductor"),
+        torch.no_grad(),
+        warnings.catch_warnings(),
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        warnings.simplefilter("ignore")
+        for name, (graph, inputs) in graphs.items():
+            has_choice = name != "prepare" and any(n.target in _PACKABLE for n in graph.graph.nodes)
+            forms = weights if has_choice else ("plain",)
+            compiled = {form: _compile(graph, inputs, freezing=form == "frozen") for form in forms}
+            best = fastest({f: _runner(c, Path(scratch) / f, inputs) for f, c in compiled.items()})
+            if has_choice:
+                notes[f"aotinductor_{name}_weights"] = best
+            chosen[name] = compiled[best]
+        _package(folder / FILE, chosen)
     return notes
 
 

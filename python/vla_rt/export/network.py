@@ -15,6 +15,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from vla_rt._core import ModelError
 from vla_rt.export.dependence import Dependence, DependenceGraph, dependence, example
+from vla_rt.export.failures import as_model_error
 from vla_rt.export.protocol import AnyPolicy, Feature, TokenPolicy
 
 _DTYPES = {"float32": torch.float32, "int64": torch.int64, "uint8": torch.uint8}
@@ -146,16 +147,15 @@ def capture(network: Network, inputs: Inputs) -> CapturedNetwork:
         ModelError: The network branches on values, changes its own buffers or fails.
     """
     flat = (inputs.x, inputs.t, *inputs.caches, *inputs.observation)
-    try:
-        with torch.no_grad(), warnings.catch_warnings(), torch.random.fork_rng(devices=()):
-            warnings.simplefilter("ignore")
-            program = torch.export.export(network, flat, strict=False).run_decompositions({})
-            return _rebuild(program, inputs)
-    except ModelError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(f"the policy cannot be exported: {type(error).__name__}: {reason}") from error
+    with (
+        as_model_error("the policy cannot be exported"),
+        torch.no_grad(),
+        warnings.catch_warnings(),
+        torch.random.fork_rng(devices=()),
+    ):
+        warnings.simplefilter("ignore")
+        program = torch.export.export(network, flat, strict=False).run_decompositions({})
+        return _rebuild(program, inputs)
 
 
 def _rebuild(program: torch.export.ExportedProgram, inputs: Inputs) -> CapturedNetwork:

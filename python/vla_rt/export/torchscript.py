@@ -10,7 +10,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from vla_rt._core import ModelError
+from vla_rt.export.failures import as_model_error
 from vla_rt.export.stages import Stages
 
 #: Name of the file inside a package.
@@ -56,14 +56,12 @@ def trace(stages: Stages) -> torch.jit.ScriptModule:
         "encode": stages.observation,
         "step": (stages.x, _packed(stages.rows), _packed(stages.context)),
     }
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module = _Traceable(stages).eval()
-            traced = torch.jit.trace_module(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
-            frozen: torch.jit.ScriptModule = torch.jit.freeze(traced.eval(), preserved_attrs=list(inputs))
-    except Exception as error:
-        raise ModelError(f"the policy cannot be exported to TorchScript: {error}") from error
+    what = "the policy cannot be exported to TorchScript"
+    with as_model_error(what), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = _Traceable(stages).eval()
+        traced = torch.jit.trace_module(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+        frozen: torch.jit.ScriptModule = torch.jit.freeze(traced.eval(), preserved_attrs=list(inputs))
     return frozen
 
 
