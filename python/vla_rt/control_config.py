@@ -77,6 +77,8 @@ class ControlConfig:
         seed: Of the noise that a policy package samples from; equal seeds give equal chunks for equal
             observations.
         inference_rate_hz: Inferences per second; None is as often as `execution_horizon` asks for.
+        inline_budget_s: Time per tick for a small native package that then runs inside the tick, a few
+            evaluations of its network at a time [s], at most 4/5 of `period_s`; None is a thread of its own.
         inference_stop_timeout_s: Longest wait for a busy policy at the end of a run [s].
         lock_memory: Lock the memory of the process while and after it runs.
         spin_s: Busy wait before each tick [s], at most half a period is spent.
@@ -131,6 +133,7 @@ class ControlConfig:
     max_following_error: float | None = 0.5
     seed: int = 0
     inference_rate_hz: float | None = None
+    inline_budget_s: float | None = None
     inference_stop_timeout_s: float = 1.0
     lock_memory: bool = True
     spin_s: float = 0.0002

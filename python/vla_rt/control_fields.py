@@ -35,7 +35,13 @@ _OBJECTS = {
 }
 SEQUENCES = ("merge_weights", "discrete_dims", "relative_dims", "rotation_dims", "posture", "chain_joints")
 #: Fields whose None switches a check off, with their largest value.
-MOST = {"watchdog_s": 1e6, "max_following_error": 1e6, "plan_timeout_s": 1e6, "inference_rate_hz": 1e4}
+MOST = {
+    "watchdog_s": 1e6,
+    "max_following_error": 1e6,
+    "plan_timeout_s": 1e6,
+    "inference_rate_hz": 1e4,
+    "inline_budget_s": 1,
+}
 #: Fields whose None means that the robot or the policy says it, or that a check is off.
 _OPTIONAL = (
     "execution_horizon",
@@ -44,6 +50,7 @@ _OPTIONAL = (
     "max_following_error",
     "watchdog_s",
     "inference_rate_hz",
+    "inline_budget_s",
     "cpu",
     "limits",
     "relative_to",

@@ -47,7 +47,9 @@ class RunReport:
         inference: chunks, failures, refused, last_error, latency_ms {p50, p99, p999, max} of the policy,
             delay_ms {p50, p99, p999, max} from observation to hand-over, expected_delay_ms {p50, max},
             later_than_expected (chunks), remaining_plan_ms {min, p50} at hand-over, abandoned (the policy did
-            not return in time and was let go).
+            not return in time and was let go), in_tick (with `inline_budget_s`, else None: budget_us,
+            encode_us, step_us, hand_over_us measured at set-up, num_steps per chunk, ticks that did a piece,
+            over_budget of them, most_ticks per chunk).
         executor: Counts of the `ChunkExecutor`: accepted, dropped, refused and superseded chunks, dropped
             rows, starved_s, ...
         seam: Largest {position, velocity, acceleration} jump between two chunks before blending, the same of

@@ -127,6 +127,7 @@ CONTROL_SECTIONS: dict[str, tuple[str, ...]] = {
         "temporal_ensemble_coeff",
         "chunk_period_s",
         "inference_rate_hz",
+        "inline_budget_s",
         "inference_stop_timeout_s",
         "rtc_max_weight",
         "rtc_schedule",

@@ -44,8 +44,11 @@ Array<float> sample(const DirectSampler& sampler, const py::function& denoiser, 
     for (std::size_t b = 0; b < static_cast<std::size_t>(batch); ++b) {
       const NoiseSource source(seed_value, b);
       if (z.empty()) fill_noise(source, 1, own);
-      sampler.decode(answers.subspan(b * size, size), source,
-                     z.empty() ? std::span<const float>(own) : z.subspan(b * n, n),
+      const std::span<const float> own_answer = answers.subspan(b * size, size);
+      if (const AnswerDefect defect = sampler.find_defect(own_answer); defect.bound != nullptr)
+        throw ModelError(indexed("denoiser output", static_cast<long>(defect.index)),
+                         number(static_cast<double>(own_answer[defect.index])), defect.bound);
+      sampler.decode(own_answer, source, z.empty() ? std::span<const float>(own) : z.subspan(b * n, n),
                      actions.subspan(b * n, n));
     }
   }

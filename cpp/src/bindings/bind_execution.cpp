@@ -44,7 +44,8 @@ ControlConfig make_config(double period_s, const ChunkExecutorConfig& executor,
                           double state_timeout_s, double plan_timeout_s, double max_following_error,
                           double watchdog_s, double inference_rate_hz, double inference_stop_timeout_s,
                           const std::string& realtime, int priority, std::optional<int> cpu, bool lock_memory,
-                          double spin_s, double first_state_timeout_s, double trace_s) {
+                          double spin_s, double first_state_timeout_s, double trace_s,
+                          double inline_budget_s) {
   ControlConfig config;
   if (limits) config.limits = *limits;
   config.controller.period_s = period_s;
@@ -68,6 +69,7 @@ ControlConfig make_config(double period_s, const ChunkExecutorConfig& executor,
     config.realtime.spin_ns = std::min(from_seconds(spin_s), from_seconds(period_s) / 2);
   config.first_state_timeout_s = first_state_timeout_s;
   config.trace_s = trace_s;
+  config.inference.inline_budget_s = inline_budget_s;
   config.validate();
   return config;
 }
@@ -144,7 +146,7 @@ void bind_config(py::module_& m) {
                        double state_timeout_s, double plan_timeout_s, double max_following_error,
                        double watchdog_s, double inference_rate_hz, double inference_stop_timeout_s,
                        const std::string& realtime, int priority, std::optional<int> cpu, bool lock_memory,
-                       double spin_s, double first_state_timeout_s, double trace_s,
+                       double spin_s, double first_state_timeout_s, double trace_s, double inline_budget_s,
                        const py::object& rotation_dims) {
              const ChunkExecutorConfig executor = chunk_executor_config(
                  0, chunk_period_s, mode, execution_horizon, blend_s, interpolation, merge, merge_weights,
@@ -152,7 +154,7 @@ void bind_config(py::module_& m) {
              return make_config(period_s, executor, cartesian, limits, path_preserving, smoothing_s,
                                 state_timeout_s, plan_timeout_s, max_following_error, watchdog_s,
                                 inference_rate_hz, inference_stop_timeout_s, realtime, priority, cpu,
-                                lock_memory, spin_s, first_state_timeout_s, trace_s);
+                                lock_memory, spin_s, first_state_timeout_s, trace_s, inline_budget_s);
            }),
            py::kw_only(), py::arg("period_s"), py::arg("chunk_period_s"), py::arg("mode"),
            py::arg("execution_horizon"), py::arg("blend_s"), py::arg("interpolation"), py::arg("merge"),
@@ -162,7 +164,8 @@ void bind_config(py::module_& m) {
            py::arg("plan_timeout_s"), py::arg("max_following_error"), py::arg("watchdog_s"),
            py::arg("inference_rate_hz"), py::arg("inference_stop_timeout_s"), py::arg("realtime"),
            py::arg("priority"), py::arg("cpu"), py::arg("lock_memory"), py::arg("spin_s"),
-           py::arg("first_state_timeout_s"), py::arg("trace_s"), py::arg("rotation_dims") = py::tuple())
+           py::arg("first_state_timeout_s"), py::arg("trace_s"), py::arg("inline_budget_s") = 0.0,
+           py::arg("rotation_dims") = py::tuple())
       .def(
           "surround",
           [](ControlConfig& c, const std::optional<Kinematics>& kinematics, const py::object& workspace,

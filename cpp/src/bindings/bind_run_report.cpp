@@ -22,41 +22,6 @@ py::dict milliseconds(const LatencySummary& summary) {
   return d;
 }
 
-py::dict to_dict(const InferenceStats& stats, bool abandoned) {
-  std::vector<double> expected, remaining;
-  std::uint64_t later = 0;
-  for (const Handover& h : stats.handovers) {
-    if (h.sequence <= 1) continue;  // before the first chunk there is no plan, and nothing to expect
-    remaining.push_back(to_seconds(h.remaining_ns) * 1e3);
-    expected.push_back(to_seconds(h.expected_delay_ns) * 1e3);
-    later += h.delay_ns > h.expected_delay_ns;
-  }
-  std::ranges::sort(expected);
-  std::ranges::sort(remaining);
-  const auto rank = [](const std::vector<double>& sorted, double q) {
-    if (sorted.empty()) return 0.0;
-    const double place = std::ceil(q * static_cast<double>(sorted.size()));
-    return sorted[static_cast<std::size_t>(std::max(place, 1.0)) - 1];
-  };
-  py::dict expected_ms, remaining_ms;
-  expected_ms["p50"] = rank(expected, 0.5);
-  expected_ms["max"] = rank(expected, 1);
-  remaining_ms["min"] = rank(remaining, 0);
-  remaining_ms["p50"] = rank(remaining, 0.5);
-  py::dict d;
-  d["chunks"] = stats.chunks;
-  d["failures"] = stats.failures;
-  d["refused"] = stats.refused;
-  d["last_error"] = stats.last_error.empty() ? py::object(py::none()) : py::object(py::str(stats.last_error));
-  d["latency_ms"] = milliseconds(stats.latency);
-  d["delay_ms"] = milliseconds(stats.delay);
-  d["expected_delay_ms"] = expected_ms;
-  d["later_than_expected"] = later;
-  d["remaining_plan_ms"] = remaining_ms;
-  d["abandoned"] = abandoned;
-  return d;
-}
-
 py::dict to_dict(const SeamSummary& seam) {
   const auto jump = [](double p, double v, double a) {
     py::dict d;
@@ -108,6 +73,54 @@ py::dict to_dict(const ExecutorCounters& c) {
   counts["starved_s"] = to_seconds(c.starved_ns);
   counts["overtaken"] = c.overtaken;
   return counts;
+}
+
+py::dict to_dict(const InferenceStats& stats, bool abandoned) {
+  std::vector<double> expected, remaining;
+  std::uint64_t later = 0;
+  for (const Handover& h : stats.handovers) {
+    if (h.sequence <= 1) continue;  // before the first chunk there is no plan, and nothing to expect
+    remaining.push_back(to_seconds(h.remaining_ns) * 1e3);
+    expected.push_back(to_seconds(h.expected_delay_ns) * 1e3);
+    later += h.delay_ns > h.expected_delay_ns;
+  }
+  std::ranges::sort(expected);
+  std::ranges::sort(remaining);
+  const auto rank = [](const std::vector<double>& sorted, double q) {
+    if (sorted.empty()) return 0.0;
+    const double place = std::ceil(q * static_cast<double>(sorted.size()));
+    return sorted[static_cast<std::size_t>(std::max(place, 1.0)) - 1];
+  };
+  py::dict expected_ms, remaining_ms;
+  expected_ms["p50"] = rank(expected, 0.5);
+  expected_ms["max"] = rank(expected, 1);
+  remaining_ms["min"] = rank(remaining, 0);
+  remaining_ms["p50"] = rank(remaining, 0.5);
+  py::dict d;
+  d["chunks"] = stats.chunks;
+  d["failures"] = stats.failures;
+  d["refused"] = stats.refused;
+  d["last_error"] = stats.last_error.empty() ? py::object(py::none()) : py::object(py::str(stats.last_error));
+  d["latency_ms"] = milliseconds(stats.latency);
+  d["delay_ms"] = milliseconds(stats.delay);
+  d["expected_delay_ms"] = expected_ms;
+  d["later_than_expected"] = later;
+  d["remaining_plan_ms"] = remaining_ms;
+  d["abandoned"] = abandoned;
+  return d;
+}
+
+py::dict to_dict(const InlineFigures& figures) {
+  py::dict d;
+  d["budget_us"] = figures.budget_s * 1e6;
+  d["encode_us"] = figures.encode_s * 1e6;
+  d["step_us"] = figures.step_s * 1e6;
+  d["hand_over_us"] = figures.hand_over_s * 1e6;
+  d["num_steps"] = figures.num_steps;
+  d["ticks"] = figures.ticks;
+  d["over_budget"] = figures.over_budget;
+  d["most_ticks"] = figures.most_ticks;
+  return d;
 }
 
 py::dict handovers_dict(const RunReport& report) {
@@ -171,7 +184,9 @@ py::dict to_dict(const RunReport& report) {
   d["fault"] = faulted ? py::object(py::str(to_string(report.fault.reason))) : py::object(py::none());
   d["fault_text"] = faulted ? py::object(py::str(report.fault_text)) : py::object(py::none());
   d["interrupted"] = report.interrupted;
-  d["inference"] = to_dict(report.inference, report.inference_abandoned);
+  py::dict inference = to_dict(report.inference, report.inference_abandoned);
+  inference["in_tick"] = report.in_tick ? py::object(to_dict(*report.in_tick)) : py::object(py::none());
+  d["inference"] = inference;
   d["executor"] = to_dict(report.executor);
   d["seam"] = to_dict(report.seam);
   d["tracking_rms"] = report.tracking_rms;

@@ -37,6 +37,7 @@ void bind_flight_recording(pybind11::module_& m);
 void bind_chunk_source(pybind11::module_& m);
 void bind_cartesian_actions(pybind11::module_& m);  // part of execution
 void bind_execution(pybind11::module_& m);
+void bind_inline_policy(pybind11::module_& m);  // part of execution
 void bind_violation_log(pybind11::module_& m);  // part of execution
 void bind_sampler_benchmark(pybind11::module_& m);
 void bind_control_benchmark(pybind11::module_& m);

@@ -26,6 +26,10 @@ inline pybind11::object fault_or_none(const Fault& fault, const std::string& tex
 
 /// Counts of a ChunkExecutor.
 pybind11::dict to_dict(const ExecutorCounters& counters);
+/// Chunks, failures, latencies.
+pybind11::dict to_dict(const InferenceStats& stats, bool abandoned);
+/// Times in microseconds.
+pybind11::dict to_dict(const InlineFigures& figures);
 /// The counts, latencies and figures; everything but the trace.
 pybind11::dict to_dict(const RunReport& report);
 /// name -> array of the newest ticks, time from the first of them that was kept.

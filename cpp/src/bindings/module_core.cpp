@@ -29,6 +29,7 @@ PYBIND11_MODULE(_core, m) {
   bind_cartesian_actions(m);
   bind_execution(m);
   bind_sampler_benchmark(m);
+  bind_inline_policy(m);
   bind_control_benchmark(m);
   bind_enforcer_benchmark(m);
 }

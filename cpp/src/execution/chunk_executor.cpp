@@ -43,6 +43,10 @@ const char* to_string(PushResult result) noexcept {
       return "far_future";
     case PushResult::QueueFull:
       return "queue_full";
+    case PushResult::Invalid:
+      return "invalid";
+    case PushResult::Busy:
+      return "busy";
   }
   return "unknown";
 }
@@ -90,6 +94,7 @@ struct ChunkExecutor::Impl {
   const ActionChunk& inner_of(const ActionChunk& chunk, TimeNs as_of);
   void give_out(std::span<double> position, std::span<double> velocity) noexcept;
   void pick_up(TimeNs previous) noexcept;
+  PushResult plan_with(const ActionChunk& chunk, TimeNs as_of, PlanInput* input);
 };
 
 void ChunkExecutor::Impl::start_from(std::span<const double> position) {
@@ -186,33 +191,46 @@ void ChunkExecutor::reset(std::span<const double> position) {
   impl_->start_from(position);
 }
 
+// With the mutex held.
+PushResult ChunkExecutor::Impl::plan_with(const ActionChunk& chunk, TimeNs as_of, PlanInput* input) {
+  const ActionChunk* planned = nullptr;
+  try {
+    execution::check_chunk(chunk, config.action_dim, planner.rows_ns(1));
+    planned = &inner_of(chunk, as_of);
+  } catch (const ConfigError&) {
+    planner.refused_invalid.add(1);
+    throw;
+  }
+  Plan& plan = plans.back();
+  const PushResult result = planner.make(*planned, as_of, *published, plan);
+  if (result == PushResult::Accepted) plan.number = ++accepted;
+  if (input != nullptr) *input = {.now = as_of, .number = accepted};
+  if (result != PushResult::Accepted) return result;
+  published = &plan;
+  plans.publish();
+  plan_end.store(chunk.start_time_ns + planner.rows_ns(chunk.horizon - 1), std::memory_order_relaxed);
+  due.store(chunk.start_time_ns + planner.rows_ns(planner.rows_due(chunk.horizon)),
+            std::memory_order_relaxed);
+  return result;
+}
+
 PushResult ChunkExecutor::push(const ActionChunk& chunk, PlanInput* planned) {
   return push_as_of(chunk, impl_->now.load(std::memory_order_acquire), planned);
 }
 
-PushResult ChunkExecutor::push_as_of(const ActionChunk& chunk, TimeNs now, PlanInput* input) {
-  Impl& e = *impl_;
-  const std::lock_guard lock(e.mutex);
-  const ActionChunk* planned = nullptr;
+PushResult ChunkExecutor::push_as_of(const ActionChunk& chunk, TimeNs now, PlanInput* planned) {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->plan_with(chunk, now, planned);
+}
+
+PushResult ChunkExecutor::try_push(const ActionChunk& chunk, PlanInput* planned) noexcept {
+  const std::unique_lock lock(impl_->mutex, std::try_to_lock);
+  if (!lock.owns_lock()) return PushResult::Busy;
   try {
-    execution::check_chunk(chunk, e.config.action_dim, e.planner.rows_ns(1));
-    planned = &e.inner_of(chunk, now);
+    return impl_->plan_with(chunk, impl_->now.load(std::memory_order_acquire), planned);
   } catch (const ConfigError&) {
-    e.planner.refused_invalid.add(1);
-    throw;
+    return PushResult::Invalid;
   }
-  Plan& plan = e.plans.back();
-  const PushResult result = e.planner.make(*planned, now, *e.published, plan);
-  if (result == PushResult::Accepted) plan.number = ++e.accepted;
-  if (input != nullptr) *input = {.now = now, .number = e.accepted};
-  if (result != PushResult::Accepted) return result;
-  e.published = &plan;
-  e.plans.publish();
-  const Planner& planner = e.planner;
-  e.plan_end.store(chunk.start_time_ns + planner.rows_ns(chunk.horizon - 1), std::memory_order_relaxed);
-  e.due.store(chunk.start_time_ns + planner.rows_ns(planner.rows_due(chunk.horizon)),
-              std::memory_order_relaxed);
-  return result;
 }
 
 Status ChunkExecutor::at(TimeNs time, std::span<double> position,

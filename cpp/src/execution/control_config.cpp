@@ -16,6 +16,9 @@ void ControlConfig::validate() const {
   if (limits.num_joints != 0 && !executor.limits && !cartesian) executor.limits = limits;
   if (executor.limits || executor.on_starvation == StarvationPolicy::Hold) executor.validate();
   inference.validate();
+  if (const double most = 0.8 * controller.period_s; inference.inline_budget_s > most)
+    throw ConfigError("inline_budget_s", number(inference.inline_budget_s),
+                      "must be at most 4/5 of the period, " + number(most) + " s");
   RealtimeConfig thread = realtime;
   thread.period_ns = from_seconds(controller.period_s);
   if (thread.period_ns < 10'000)

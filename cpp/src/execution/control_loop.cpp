@@ -15,6 +15,8 @@
 #include "vla_rt/core/claim.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/execution/flight_recorder.hpp"
+#include "vla_rt/execution/inline_policy.hpp"
+#include "vla_rt/execution/policy_source.hpp"
 
 namespace vla_rt {
 namespace {
@@ -109,6 +111,7 @@ struct ControlLoop::Impl {
   const std::shared_ptr<ChunkSource> policy;
   const ControlConfig config;
   Controller controller;
+  std::unique_ptr<InlinePolicy> inline_policy;  // where the policy runs inside the tick
   std::atomic<bool> running{false}, stop_requested{false};
   std::mutex mutex;  // guards worker
   InferenceWorker* worker = nullptr;
@@ -118,7 +121,16 @@ struct ControlLoop::Impl {
       : robot(std::move(robot_in)),
         policy(std::move(policy_in)),
         config(checked(config_in, robot.get(), policy.get())),
-        controller(config.controller, config.limits) {}
+        controller(config.controller, config.limits) {
+    if (config.inference.inline_budget_s == 0) return;
+    const auto* package = dynamic_cast<const PolicySource*>(policy.get());
+    if (package == nullptr)
+      throw ConfigError("inline_budget_s", number(config.inference.inline_budget_s),
+                        "is for a policy package with absolute actions; other policies run in a thread");
+    inline_policy = std::make_unique<InlinePolicy>(
+        package->policy(), controller,
+        InlineConfig{config.inference.inline_budget_s, config.inference.rate_hz, package->seed()});
+  }
 
   void set_worker(InferenceWorker* now) {
     const std::scoped_lock lock(mutex);
@@ -184,13 +196,22 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
   FlightRecorder* const recording = flight ? &*flight : nullptr;
   TickRecorder recorder(first.num_joints,
                         static_cast<std::size_t>(std::ceil(config.trace_s / config.controller.period_s)));
-  InferenceWorker worker(c.robot, c.policy, c.controller, config.inference, recording);
-  TickTask task(*c.robot, c.controller, worker, recorder, config.limits, log ? &*log : nullptr, recording,
-                first, duration_s);
+  InlinePolicy* const inline_policy = c.inline_policy.get();
+  std::optional<InferenceWorker> worker;
+  if (inline_policy == nullptr) {
+    worker.emplace(c.robot, c.policy, c.controller, config.inference, recording);
+  } else {
+    inline_policy->reset();
+    inline_policy->observe(*c.robot, first);
+  }
+  TickTask task(*c.robot, c.controller, worker ? &*worker : nullptr, inline_policy, recorder, config.limits,
+                log ? &*log : nullptr, recording, first, duration_s);
   RealtimeThread thread(config.realtime);
   recorder.start();
-  worker.start();
-  c.set_worker(&worker);
+  if (worker) {
+    worker->start();
+    c.set_worker(&*worker);
+  }
   try {
     thread.start(task);
     while (thread.running()) {
@@ -198,6 +219,7 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
         report.interrupted = true;
         c.controller.request_stop();
       }
+      if (inline_policy != nullptr) inline_policy->observe(*c.robot);
       std::this_thread::sleep_for(kSlice);
     }
   } catch (...) {
@@ -211,8 +233,9 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
   c.set_worker(nullptr);
 
   report.interrupted = report.interrupted || c.stop_requested.load(std::memory_order_relaxed);
-  report.inference_abandoned = !worker.stop();
-  report.inference = worker.stats();
+  report.inference_abandoned = worker && !worker->stop();
+  report.inference = worker ? worker->stats() : inline_policy->stats();
+  if (inline_policy != nullptr) report.in_tick = inline_policy->figures();
   recorder.stop();
   task.report(report);
   report.fault = c.controller.fault();
@@ -242,6 +265,7 @@ void ControlLoop::request_stop() noexcept {
 void ControlLoop::stop_inference() noexcept {
   const std::scoped_lock lock(impl_->mutex);
   if (impl_->worker) impl_->worker->request_stop();
+  if (impl_->inline_policy) impl_->inline_policy->request_stop();
 }
 
 }  // namespace vla_rt

@@ -176,6 +176,13 @@ struct Controller::Impl {
       raise(FaultReason::Watchdog, -1, to_seconds(watchdog.age(now)), config.watchdog_s);
   }
 
+  // A plan was made with this chunk.
+  void announce(const ActionChunk& chunk) noexcept {
+    plan_time.store(chunk.start_time_ns, std::memory_order_relaxed);
+    chunk_sequence.store(chunk.sequence, std::memory_order_relaxed);
+    chunk_arrived.store(true, std::memory_order_release);
+  }
+
   void write(RobotCommand& command) noexcept {
     command.num_joints = static_cast<std::int32_t>(n);
     std::copy_n(enforcer.position().begin(), n, command.position.begin());
@@ -300,11 +307,14 @@ PushResult Controller::push(const ActionChunk& chunk, PlanInput* planned) {
     return impl_->cartesian->plan;
   };
   const PushResult result = impl_->executor.push(plan_of(chunk), planned);
-  if (result == PushResult::Accepted) {
-    impl_->plan_time.store(chunk.start_time_ns, std::memory_order_relaxed);
-    impl_->chunk_sequence.store(chunk.sequence, std::memory_order_relaxed);
-    impl_->chunk_arrived.store(true, std::memory_order_release);
-  }
+  if (result == PushResult::Accepted) impl_->announce(chunk);
+  return result;
+}
+
+PushResult Controller::try_push(const ActionChunk& chunk, PlanInput* planned) noexcept {
+  if (impl_->cartesian) return PushResult::Invalid;
+  const PushResult result = impl_->executor.try_push(chunk, planned);
+  if (result == PushResult::Accepted) impl_->announce(chunk);
   return result;
 }
 

@@ -2,9 +2,18 @@
 #include <algorithm>
 
 #include "vla_rt/core/time.hpp"
+#include "vla_rt/execution/controller.hpp"
 #include "vla_rt/execution/delay_estimator.hpp"
 
 namespace vla_rt::execution {
+
+/// Longest time between two observations that neither the watchdog nor the plan's timeout objects to, halved.
+inline TimeNs freshness(const ControllerConfig& config) noexcept {
+  double seconds = 3600;
+  if (config.watchdog_s > 0) seconds = std::min(seconds, config.watchdog_s);
+  if (config.plan_timeout_s > 0) seconds = std::min(seconds, config.plan_timeout_s);
+  return from_seconds(seconds / 2);
+}
 
 /// How late the next chunk will come, and when it must be asked for, from how late the last ones came.
 class InferenceSchedule {

@@ -63,14 +63,6 @@ std::shared_ptr<ChunkSource> required(std::shared_ptr<ChunkSource> source) {
   return source;
 }
 
-// Longest time between two observations that neither the watchdog nor the plan's timeout objects to, halved.
-TimeNs freshness(const ControllerConfig& config) {
-  double seconds = 3600;
-  if (config.watchdog_s > 0) seconds = std::min(seconds, config.watchdog_s);
-  if (config.plan_timeout_s > 0) seconds = std::min(seconds, config.plan_timeout_s);
-  return from_seconds(seconds / 2);
-}
-
 std::chrono::steady_clock::time_point time_point(TimeNs t) {
   return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(t));
 }
@@ -81,6 +73,9 @@ void InferenceConfig::validate() const {
   if (!(rate_hz >= 0 && rate_hz <= 1e4))
     throw ConfigError("inference_rate_hz", number(rate_hz),
                       "must be in [0, 1e4] Hz; 0 means as the plan demands");
+  if (!(inline_budget_s >= 0 && inline_budget_s <= 1))
+    throw ConfigError("inline_budget_s", number(inline_budget_s),
+                      "must be in [0, 1] s; 0 means a thread of its own");
   if (!(stop_timeout_s >= 0 && stop_timeout_s <= 3600))
     throw ConfigError("inference_stop_timeout_s", number(stop_timeout_s), "must be in [0, 3600] s");
 }
@@ -218,7 +213,7 @@ struct InferenceWorker::Shared {
     const std::scoped_lock lock(mutex);
     if (!controller) return begin;
     const ChunkExecutor& executor = controller->executor();
-    const TimeNs due = std::min(executor.due(), begin + freshness(controller->config()));
+    const TimeNs due = std::min(executor.due(), begin + execution::freshness(controller->config()));
     return std::max(begin + kPollNs, schedule.next_observation(due, executor.plan_end()));
   }
 

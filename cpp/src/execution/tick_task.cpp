@@ -4,17 +4,19 @@
 
 namespace vla_rt {
 
-TickTask::TickTask(Robot& robot, Controller& controller, InferenceWorker& worker, TickRecorder& recorder,
-                   const JointLimits& limits, ViolationLog* log, FlightRecorder* flight,
-                   const RobotState& first, double duration_s)
+TickTask::TickTask(Robot& robot, Controller& controller, InferenceWorker* worker, InlinePolicy* inline_policy,
+                   TickRecorder& recorder, const JointLimits& limits, ViolationLog* log,
+                   FlightRecorder* flight, const RobotState& first, double duration_s)
     : robot_(robot),
       controller_(controller),
       worker_(worker),
+      inline_policy_(inline_policy),
       recorder_(recorder),
       log_(log),
       flight_(flight),
       judge_(limits, controller.config().period_s),
       duration_ns_(from_seconds(duration_s)),
+      busy_ns_(from_seconds(0.9 * controller.config().period_s)),
       state_(first) {
   judge_.reset({first.position.data(), static_cast<std::size_t>(limits.num_joints)});
   record_.num_joints = flight_tick_.head.num_joints = limits.num_joints;
@@ -30,7 +32,10 @@ bool TickTask::tick(const TickTime& time) noexcept VLA_RT_NONBLOCKING {
   robot_.write(command_);
 
   // The first state was read by whoever reset the controller; the worker has not seen it.
-  if (result == ReadResult::Fresh || ticks_ == 0) worker_.post_state(state_);
+  const bool fresh = result == ReadResult::Fresh || ticks_ == 0;
+  if (worker_ != nullptr && fresh) worker_->post_state(state_);
+  if (inline_policy_ != nullptr)
+    inline_policy_->advance(state_, time.scheduled_ns, time.scheduled_ns + busy_ns_, flight_);
   judge_.add({command_.position.data(), static_cast<std::size_t>(command_.num_joints)});
   ++status_counts_[static_cast<std::size_t>(status)];
   ++ticks_;

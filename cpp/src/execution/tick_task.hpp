@@ -7,6 +7,7 @@
 #include "vla_rt/execution/controller.hpp"
 #include "vla_rt/execution/flight_recorder.hpp"
 #include "vla_rt/execution/inference_worker.hpp"
+#include "vla_rt/execution/inline_policy.hpp"
 #include "vla_rt/execution/run_report.hpp"
 #include "vla_rt/execution/tick_recorder.hpp"
 #include "vla_rt/execution/violation_log.hpp"
@@ -18,10 +19,11 @@ namespace vla_rt {
 // One period of a ControlLoop: read, tick, write, judge, record. Ends itself once the motion has ended.
 class TickTask final : public PeriodicTask {
  public:
-  // `first` is the measurement the controller was reset to; `log` and `flight` may be null.
-  TickTask(Robot& robot, Controller& controller, InferenceWorker& worker, TickRecorder& recorder,
-           const JointLimits& limits, ViolationLog* log, FlightRecorder* flight, const RobotState& first,
-           double duration_s);
+  // Either `worker` or `inline_policy` makes the chunks, the other is null; `first` is the measurement the
+  // controller was reset to; `log` and `flight` may be null.
+  TickTask(Robot& robot, Controller& controller, InferenceWorker* worker, InlinePolicy* inline_policy,
+           TickRecorder& recorder, const JointLimits& limits, ViolationLog* log, FlightRecorder* flight,
+           const RobotState& first, double duration_s);
 
   bool tick(const TickTime& time) noexcept VLA_RT_NONBLOCKING override;
   // Fills everything the tick itself counts. After the last tick.
@@ -33,12 +35,13 @@ class TickTask final : public PeriodicTask {
 
   Robot& robot_;
   Controller& controller_;
-  InferenceWorker& worker_;
+  InferenceWorker* worker_;
+  InlinePolicy* inline_policy_;
   TickRecorder& recorder_;
   ViolationLog* log_;
   FlightRecorder* flight_;
   ViolationCounter judge_;
-  const TimeNs duration_ns_;
+  const TimeNs duration_ns_, busy_ns_;  // of a period, what the tick may fill
   TimeNs first_ns_ = 0, last_ns_ = 0;
   RobotState state_;
   RobotCommand command_;

@@ -38,6 +38,7 @@ class VLA_RT_API NativeModel final : public Model {
   [[nodiscard]] std::size_t input_size() const noexcept override { return input_size_; }
   [[nodiscard]] std::size_t output_size() const noexcept override { return answer_size_; }
   [[nodiscard]] std::string backend() const override { return "native"; }
+  [[nodiscard]] bool is_realtime() const noexcept override { return true; }
   /// Bytes of weights and working memory.
   [[nodiscard]] std::size_t memory() const noexcept { return arena_.used(); }
 

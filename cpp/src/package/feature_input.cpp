@@ -55,6 +55,13 @@ void FeatureInput::read(const Observation& observation) {
   normalize();
 }
 
+bool FeatureInput::read(std::span<const float> values) noexcept {
+  if (!std::ranges::all_of(values, [](float v) { return std::isfinite(v); })) return false;
+  std::ranges::copy(values, floats_.begin());
+  normalize();  // throws for numbers that are not finite alone
+  return true;
+}
+
 void FeatureInput::convert(const TensorView& raw) {
   if (!std::ranges::equal(raw.shape, spec_.tensor.shape))
     throw ConfigError(spec_.tensor.name, "shape " + shape_text(raw.shape),

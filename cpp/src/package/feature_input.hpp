@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "vla_rt/action_space/normalizer.hpp"
@@ -17,6 +18,9 @@ class FeatureInput {
 
   /// Throws ConfigError naming the feature (and the index of a bad number).
   void read(const Observation& observation);
+  /// The same from the numbers of a float32 state feature, as many as it has. False, changing nothing, when
+  /// one is not finite. Real-time: no allocation, does not throw.
+  [[nodiscard]] bool read(std::span<const float> values) noexcept;
   [[nodiscard]] TensorView view() const;
 
  private:

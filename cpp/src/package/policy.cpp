@@ -7,9 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "package/feature_input.hpp"
-#include "package/token_loop.hpp"
-#include "vla_rt/action_space/normalizer.hpp"
+#include "package/policy_impl.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/core/time.hpp"
 #include "vla_rt/inference/backend_registry.hpp"
@@ -55,96 +53,81 @@ void require_fit(const PolicySpec& spec, const Model& model) {
 
 }  // namespace
 
-struct Policy::Impl {
-  Impl(PolicySpec s, std::unique_ptr<Model> m, const std::filesystem::path& folder)
-      : spec(std::move(s)),
-        model(std::move(m)),
-        backend(model->backend()),
-        sampler(make_sampler(spec.sampler)),
-        action_normalizer(spec.action_normalizer),
-        size(static_cast<std::size_t>(spec.horizon) * static_cast<std::size_t>(spec.action_dim)),
-        x(size),
-        actions(size),
-        previous(size) {
-    for (const FeatureSpec& feature : spec.observation) features.emplace_back(feature, spec.n_obs_steps);
-    for (const FeatureInput& feature : features) views.push_back(feature.view());
-    if (sampler) {
-      scratch.resize(sampler->scratch_size(size));
-    } else {
-      tokens = std::make_unique<TokenLoop>(spec, folder, *model);
-    }
-    model->prepare(sampler ? sampler->stage_times() : tokens->stage_times());
+Policy::Impl::Impl(PolicySpec s, std::unique_ptr<Model> m, const std::filesystem::path& folder)
+    : spec(std::move(s)),
+      model(std::move(m)),
+      backend(model->backend()),
+      sampler(make_sampler(spec.sampler)),
+      action_normalizer(spec.action_normalizer),
+      size(static_cast<std::size_t>(spec.horizon) * static_cast<std::size_t>(spec.action_dim)),
+      x(size),
+      actions(size),
+      previous(size) {
+  for (const FeatureSpec& feature : spec.observation) features.emplace_back(feature, spec.n_obs_steps);
+  for (const FeatureInput& feature : features) views.push_back(feature.view());
+  if (sampler) {
+    scratch.resize(sampler->scratch_size(size));
+  } else {
+    tokens = std::make_unique<TokenLoop>(spec, folder, *model);
   }
+  model->prepare(sampler ? sampler->stage_times() : tokens->stage_times());
+}
 
-  void run(const Observation& observation, const NoiseSource& source, std::span<const float> noise,
-           std::span<const float> step_noise, const Continuation* continuation) {
-    if (tokens) {
-      if (!noise.empty() || !step_noise.empty() || continuation)
-        throw ConfigError(!noise.empty() ? "noise"
-                          : continuation ? "guidance"
-                                         : "step_noise",
-                          "", "must be empty for a token policy");
-      for (FeatureInput& feature : features) feature.read(observation);
-      model->encode(views);
-      tokens->run(source, actions);
-      action_normalizer.denormalize(actions, actions);
-      return;
-    }
-    Guidance* const guide = continuation ? &aim(*continuation) : nullptr;
+void Policy::Impl::run(const Observation& observation, const NoiseSource& source,
+                       std::span<const float> noise, std::span<const float> step_noise,
+                       const Continuation* continuation) {
+  if (tokens) {
+    if (!noise.empty() || !step_noise.empty() || continuation)
+      throw ConfigError(!noise.empty() ? "noise"
+                        : continuation ? "guidance"
+                                       : "step_noise",
+                        "", "must be empty for a token policy");
     for (FeatureInput& feature : features) feature.read(observation);
-    if (noise.empty()) {
-      fill_noise(source, 0, x);
-    } else {
-      if (noise.size() != size)
-        throw ConfigError("noise", std::to_string(noise.size()) + " values",
-                          "must have " + std::to_string(size));
-      std::ranges::copy(noise, x.begin());
-    }
     model->encode(views);
-    ModelDenoiser denoiser(*model);
-    sampler->sample(denoiser, x, source, step_noise, scratch, guide);
-    std::ranges::copy(x, actions.begin());
+    tokens->run(source, actions);
     action_normalizer.denormalize(actions, actions);
+    return;
   }
-
-  Guidance& aim(const Continuation& continuation) {
-    ChunkPrefix prefix = continuation.prefix;
-    const auto given = prefix.values.size();
-    const auto columns = static_cast<std::size_t>(spec.action_dim);
-    const std::size_t past = static_cast<std::size_t>(spec.first_row) * columns;
-    if (prefix.batch != 1 || given > size - past || given != static_cast<std::size_t>(prefix.rows) * columns)
-      throw ConfigError("previous", std::to_string(given) + " values",
-                        "must be at most " + std::to_string(spec.chunk_rows()) + " rows of " +
-                            std::to_string(spec.action_dim));
-    const std::span<double> normalized = std::span(previous).subspan(past, given);
-    action_normalizer.normalize(prefix.values, normalized);
-    if (past > 0 && given > 0) {
-      // rows of the past, which nobody will execute: held, like those beyond the end
-      for (std::size_t i = 0; i < past; ++i) previous[i] = normalized[i % columns];
-      prefix.rows += spec.first_row;
-      prefix.delay += spec.first_row;
-      prefix.end += spec.first_row;
-    }
-    prefix.values = std::span(previous).first(given > 0 ? past + given : 0);
-    if (!guidance || guidance->options() != continuation.options) guidance.emplace(continuation.options);
-    guidance->aim(prefix, 1, spec.horizon, spec.action_dim);
-    return *guidance;
+  Guidance* const guide = continuation ? &aim(*continuation) : nullptr;
+  for (FeatureInput& feature : features) feature.read(observation);
+  if (noise.empty()) {
+    fill_noise(source, 0, x);
+  } else {
+    if (noise.size() != size)
+      throw ConfigError("noise", std::to_string(noise.size()) + " values",
+                        "must have " + std::to_string(size));
+    std::ranges::copy(noise, x.begin());
   }
+  model->encode(views);
+  ModelDenoiser denoiser(*model);
+  sampler->sample(denoiser, x, source, step_noise, scratch, guide);
+  std::ranges::copy(x, actions.begin());
+  action_normalizer.denormalize(actions, actions);
+}
 
-  const PolicySpec spec;
-  std::unique_ptr<Model> model;
-  const std::string backend;
-  std::unique_ptr<const Sampler> sampler;  // null for a token policy
-  std::unique_ptr<TokenLoop> tokens;       // of a token policy
-  Normalizer action_normalizer;
-  std::size_t size;  // T * D
-  std::vector<FeatureInput> features;
-  std::vector<TensorView> views;
-  std::vector<float> x, scratch;
-  std::vector<double> actions, previous;
-  std::optional<Guidance> guidance;  // made with the first continuation
-  std::mutex mutex;
-};
+Guidance& Policy::Impl::aim(const Continuation& continuation) {
+  ChunkPrefix prefix = continuation.prefix;
+  const auto given = prefix.values.size();
+  const auto columns = static_cast<std::size_t>(spec.action_dim);
+  const std::size_t past = static_cast<std::size_t>(spec.first_row) * columns;
+  if (prefix.batch != 1 || given > size - past || given != static_cast<std::size_t>(prefix.rows) * columns)
+    throw ConfigError("previous", std::to_string(given) + " values",
+                      "must be at most " + std::to_string(spec.chunk_rows()) + " rows of " +
+                          std::to_string(spec.action_dim));
+  const std::span<double> normalized = std::span(previous).subspan(past, given);
+  action_normalizer.normalize(prefix.values, normalized);
+  if (past > 0 && given > 0) {
+    // rows of the past, which nobody will execute: held, like those beyond the end
+    for (std::size_t i = 0; i < past; ++i) previous[i] = normalized[i % columns];
+    prefix.rows += spec.first_row;
+    prefix.delay += spec.first_row;
+    prefix.end += spec.first_row;
+  }
+  prefix.values = std::span(previous).first(given > 0 ? past + given : 0);
+  if (!guidance || guidance->options() != continuation.options) guidance.emplace(continuation.options);
+  guidance->aim(prefix, 1, spec.horizon, spec.action_dim);
+  return *guidance;
+}
 
 std::unique_ptr<Policy> Policy::load(const std::filesystem::path& folder, const std::string& backend,
                                      int threads) {
@@ -175,6 +158,8 @@ void Policy::sample(const Observation& observation, const NoiseSource& source, A
                     std::span<const float> noise, std::span<const float> step_noise,
                     const Continuation* continuation) {
   const std::lock_guard lock(impl_->mutex);
+  if (impl_->in_pieces)
+    throw VlaRtError("the policy runs inside a control tick; load it once more to use it elsewhere");
   impl_->run(observation, source, noise, step_noise, continuation);
   const PolicySpec& spec = impl_->spec;
   chunk.resize(spec.chunk_rows(), spec.action_dim);

@@ -43,27 +43,35 @@ ConsistencySampler::ConsistencySampler(const ConsistencyOptions& options) : opti
   }
 }
 
-void ConsistencySampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-                             std::span<const float> step_noise, std::span<float> scratch,
-                             Guidance* /*guidance*/) const {
-  const std::size_t n = x.size();
-  const std::span<float> clean = scratch.first(n), own_noise = scratch.subspan(n, n);
-  for (float& value : x) value = static_cast<float>(options_.sigma_max * static_cast<double>(value));
-  for (std::size_t k = 0; k < sigmas_.size(); ++k) {
-    evaluate(denoiser, x, static_cast<int>(k), clean);
-    if (k + 1 == sigmas_.size()) break;
-    std::span<const float> z = own_noise;
-    if (step_noise.empty()) {
-      fill_noise(noise, static_cast<std::uint32_t>(k + 1), own_noise);
-    } else {
-      z = step_noise.subspan(k * n, n);
-    }
-    const double sigma = sigmas_[k + 1];
-    const double added = std::sqrt(std::max(sigma * sigma - options_.sigma_min * options_.sigma_min, 0.0));
-    for (std::size_t i = 0; i < n; ++i)
-      x[i] = static_cast<float>(static_cast<double>(clean[i]) + added * static_cast<double>(z[i]));
+void ConsistencySampler::begin(const Sampling& s) const noexcept {
+  for (float& value : s.x) value = static_cast<float>(options_.sigma_max * static_cast<double>(value));
+}
+
+std::span<const float> ConsistencySampler::point(const Sampling& s, int /*stage*/) const noexcept {
+  return s.x;
+}
+
+std::span<float> ConsistencySampler::answer(const Sampling& s) const noexcept {
+  return s.scratch.first(s.x.size());
+}
+
+void ConsistencySampler::absorb(const Sampling& s, int stage) const noexcept {
+  const std::size_t n = s.x.size(), k = static_cast<std::size_t>(stage);
+  const std::span<float> clean = s.scratch.first(n), own_noise = s.scratch.subspan(n, n);
+  if (k + 1 == sigmas_.size()) {
+    std::ranges::copy(clean, s.x.begin());
+    return;
   }
-  std::ranges::copy(clean, x.begin());
+  std::span<const float> z = own_noise;
+  if (s.step_noise.empty()) {
+    fill_noise(s.noise, static_cast<std::uint32_t>(k + 1), own_noise);
+  } else {
+    z = s.step_noise.subspan(k * n, n);
+  }
+  const double sigma = sigmas_[k + 1];
+  const double added = std::sqrt(std::max(sigma * sigma - options_.sigma_min * options_.sigma_min, 0.0));
+  for (std::size_t i = 0; i < n; ++i)
+    s.x[i] = static_cast<float>(static_cast<double>(clean[i]) + added * static_cast<double>(z[i]));
 }
 
 }  // namespace vla_rt

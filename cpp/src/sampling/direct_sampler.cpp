@@ -87,17 +87,21 @@ std::size_t DirectSampler::component(std::span<const float> answer, const NoiseS
   return likeliest;  // rounding alone leads here
 }
 
+AnswerDefect DirectSampler::find_defect(std::span<const float> answer) const noexcept {
+  if (const AnswerDefect defect = Sampler::find_defect(answer); defect.bound != nullptr) return defect;
+  if (options_.head == DirectHead::Value) return {};
+  const std::size_t stride = answer.size() / static_cast<std::size_t>(options_.num_components);
+  for (std::size_t end = stride; end <= answer.size(); end += stride)
+    for (std::size_t i = end - stride / 2; i < end; ++i)
+      if (answer[i] < 0) return {i, "a standard deviation must be >= 0"};
+  return {};
+}
+
 void DirectSampler::decode(std::span<const float> answer, const NoiseSource& noise, std::span<const float> z,
-                           std::span<float> x) const {
+                           std::span<float> x) const noexcept {
   const std::size_t n = x.size();
   const bool mixture = options_.head == DirectHead::Mixture;
   const std::size_t stride = (mixture ? 1 : 0) + 2 * n, count = answer.size() / stride;
-  if (options_.head != DirectHead::Value)
-    for (std::size_t m = 0; m < count; ++m)
-      for (std::size_t i = (m + 1) * stride - n; i < (m + 1) * stride; ++i)
-        if (answer[i] < 0)
-          throw ModelError(indexed("denoiser output", static_cast<long>(i)),
-                           number(static_cast<double>(answer[i])), "a standard deviation must be >= 0");
   if (mixture && options_.mode == DirectChoice::Mean) {
     double largest = -INFINITY, total = 0;
     for (std::size_t m = 0; m < count; ++m)
@@ -123,15 +127,19 @@ void DirectSampler::decode(std::span<const float> answer, const NoiseSource& noi
   for (float& value : x) value = std::clamp(value, -bound, bound);
 }
 
-void DirectSampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-                        std::span<const float> step_noise, std::span<float> scratch,
-                        Guidance* /*guidance*/) const {
-  const std::span<float> answer = scratch.first(answer_size(x.size()));
-  const std::span<float> own_noise = scratch.subspan(answer.size(), x.size());
-  evaluate(denoiser, x, 0, answer);
+void DirectSampler::begin(const Sampling& /*s*/) const noexcept {}
+
+std::span<const float> DirectSampler::point(const Sampling& s, int /*stage*/) const noexcept { return s.x; }
+
+std::span<float> DirectSampler::answer(const Sampling& s) const noexcept {
+  return s.scratch.first(answer_size(s.x.size()));
+}
+
+void DirectSampler::absorb(const Sampling& s, int /*stage*/) const noexcept {
+  const std::span<float> own_noise = s.scratch.last(s.x.size());
   const bool drawn = options_.mode == DirectChoice::Sample;
-  if (drawn && step_noise.empty()) fill_noise(noise, 1, own_noise);
-  decode(answer, noise, step_noise.empty() ? std::span<const float>(own_noise) : step_noise, x);
+  if (drawn && s.step_noise.empty()) fill_noise(s.noise, 1, own_noise);
+  decode(answer(s), s.noise, s.step_noise.empty() ? std::span<const float>(own_noise) : s.step_noise, s.x);
 }
 
 }  // namespace vla_rt

@@ -96,43 +96,52 @@ std::size_t FlowMatchingSampler::scratch_size(std::size_t n) const noexcept {
 
 void FlowMatchingSampler::require_guidable(const Guidance& /*guidance*/) const {}
 
-void FlowMatchingSampler::run(Denoiser& denoiser, std::span<float> x, const NoiseSource& /*noise*/,
-                              std::span<const float> /*step_noise*/, std::span<float> scratch,
-                              Guidance* guidance) const {
+// Scratch: velocity, and for methods of several stages the point of the stage and the end of the step.
+void FlowMatchingSampler::begin(const Sampling& s) const noexcept {
+  if (const int given = given_rows(s); given > 0) s.guidance->give(given, s.x);
+}
+
+int FlowMatchingSampler::given_rows(const Sampling& s) const noexcept {
+  return s.guidance ? std::min(s.guidance->given_rows(), options_.max_delay) : 0;
+}
+
+int FlowMatchingSampler::num_evaluations() const noexcept {
+  return options_.num_steps * tableau(options_.solver).stages;
+}
+
+int FlowMatchingSampler::stage_of(const Sampling& s, int evaluation) const noexcept {
+  return given_rows(s) * num_evaluations() + evaluation;
+}
+
+std::span<float> FlowMatchingSampler::answer(const Sampling& s) const noexcept {
+  return s.scratch.first(s.x.size());
+}
+
+std::span<const float> FlowMatchingSampler::point(const Sampling& s, int stage) const noexcept {
+  if (stage % tableau(options_.solver).stages == 0) return s.x;
+  return s.scratch.subspan(s.x.size(), s.x.size());
+}
+
+void FlowMatchingSampler::guide(Denoiser& denoiser, Guidance& guidance, const Sampling& s, int stage) const {
+  if (options_.max_delay > 0) return guidance.hold(given_rows(s), answer(s));
+  guidance.guide_flow(denoiser, point(s, stage), stage, stage_times_[static_cast<std::size_t>(stage)],
+                      options_.noise_at, answer(s));
+}
+
+void FlowMatchingSampler::absorb(const Sampling& s, int stage) const noexcept {
   const Tableau method = tableau(options_.solver);
-  const std::size_t n = x.size();
+  const std::size_t n = s.x.size();
   const double h = (options_.noise_at == 0 ? 1.0 : -1.0) / options_.num_steps;
-  const std::span<float> v = scratch.first(n);
-  const bool gives = guidance && options_.max_delay > 0;
-  const int given = gives ? std::min(guidance->given_rows(), options_.max_delay) : 0;
-  const int first_stage = given * options_.num_steps * method.stages;
-  if (gives) guidance->give(given, x);
-  const auto velocity = [&](std::span<const float> at, int stage) {
-    evaluate(denoiser, at, first_stage + stage, v);
-    if (gives)
-      guidance->hold(given, v);
-    else if (guidance)
-      guidance->guide_flow(denoiser, at, stage, stage_times_[static_cast<std::size_t>(stage)],
-                           options_.noise_at, v);
-  };
-  if (method.stages == 1) {
-    for (int k = 0; k < options_.num_steps; ++k) {
-      velocity(x, k);
-      advance(x, h, v, x);
-    }
-    return;
-  }
-  const std::span<float> probe = scratch.subspan(n, n), next = scratch.subspan(2 * n, n);
-  int stage = 0;
-  for (int k = 0; k < options_.num_steps; ++k) {
-    std::ranges::copy(x, next.begin());
-    for (std::size_t i = 0; i < static_cast<std::size_t>(method.stages); ++i) {
-      if (i > 0) advance(x, method.c[i] * h, v, probe);
-      velocity(i == 0 ? std::span<const float>(x) : probe, stage++);
-      if (method.b[i] != 0) advance(next, method.b[i] * h, v, next);
-    }
-    std::ranges::copy(next, x.begin());
-  }
+  const std::span<const float> v = s.scratch.first(n);
+  if (method.stages == 1) return advance(s.x, h, v, s.x);
+  const std::span<float> probe = s.scratch.subspan(n, n), next = s.scratch.subspan(2 * n, n);
+  const auto i = static_cast<std::size_t>(stage % method.stages);
+  if (i == 0) std::ranges::copy(s.x, next.begin());
+  if (method.b[i] != 0) advance(next, method.b[i] * h, v, next);
+  if (i + 1 < static_cast<std::size_t>(method.stages))
+    advance(s.x, method.c[i + 1] * h, v, probe);
+  else
+    std::ranges::copy(next, s.x.begin());
 }
 
 }  // namespace vla_rt

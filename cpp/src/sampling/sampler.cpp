@@ -51,21 +51,38 @@ void Sampler::sample(Denoiser& denoiser, std::span<float> x, const NoiseSource& 
       throw ConfigError("jacobian", "vjp",
                         "this network offers no vector-Jacobian product; use identity or finite_differences");
   }
-  run(denoiser, x, noise, step_noise, scratch.first(needed), guidance);
+  const Sampling s{x, scratch.first(needed), noise, step_noise, guidance};
+  begin(s);
+  for (int i = 0; i < num_evaluations(); ++i) {
+    const std::span<float> out = answer(s);
+    const int stage = stage_of(s, i);
+    denoiser.evaluate(point(s, i), stage, stage_times()[static_cast<std::size_t>(stage)], out);
+    if (const AnswerDefect defect = find_defect(out); defect.bound != nullptr)
+      throw ModelError(indexed("denoiser output", static_cast<long>(defect.index)),
+                       number(static_cast<double>(out[defect.index])),
+                       std::string(defect.bound) + " (evaluation " + std::to_string(stage) + ")");
+    if (guidance) guide(denoiser, *guidance, s, i);
+    absorb(s, i);
+  }
   if (const std::size_t i = first_bad(x); i < x.size())
     throw ModelError(indexed("sample", static_cast<long>(i)), number(x[i]),
                      "must be finite; the network's answers are too large");
+}
+
+int Sampler::num_evaluations() const noexcept { return static_cast<int>(stage_times().size()); }
+
+int Sampler::stage_of(const Sampling& /*s*/, int evaluation) const noexcept { return evaluation; }
+
+AnswerDefect Sampler::find_defect(std::span<const float> answer) const noexcept {
+  const std::size_t i = first_bad(answer);
+  return {i, i < answer.size() ? "must be finite" : nullptr};
 }
 
 void Sampler::require_guidable(const Guidance& /*guidance*/) const {
   throw ConfigError("guidance", "", "is offered by flow matching and the diffusion samplers alone");
 }
 
-void Sampler::evaluate(Denoiser& denoiser, std::span<const float> x, int stage, std::span<float> out) const {
-  denoiser.evaluate(x, stage, stage_times()[static_cast<std::size_t>(stage)], out);
-  if (const std::size_t i = first_bad(out); i < out.size())
-    throw ModelError(indexed("denoiser output", static_cast<long>(i)), number(out[i]),
-                     "must be finite (evaluation " + std::to_string(stage) + ")");
-}
+void Sampler::guide(Denoiser& /*denoiser*/, Guidance& /*guidance*/, const Sampling& /*s*/,
+                    int /*evaluation*/) const {}
 
 }  // namespace vla_rt

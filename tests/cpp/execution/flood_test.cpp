@@ -67,6 +67,8 @@ void push(Controller& controller, const ActionChunk& chunk, Told& told) {
         break;
       case PushResult::FarFuture:
       case PushResult::QueueFull:
+      case PushResult::Invalid:
+      case PushResult::Busy:
         ++told.refused_future;
         break;
     }

@@ -20,7 +20,8 @@ enum class ReadResult : std::uint8_t {
 /// The boundary to a robot driver.
 ///
 /// Thread: `read` and `write` are called by the control thread alone, `observe` by the inference thread
-/// alone, `start` and `stop` by the thread that runs the loop, before and after both. A loop claims its
+/// alone (by the one that runs the loop, where the policy runs inside the tick), `start` and `stop` by the
+/// thread that runs the loop, before and after both. A loop claims its
 /// robot for the length of a run: two would take turns at the arm.
 class VLA_RT_API Robot : public Exclusive {
  public:

@@ -73,8 +73,10 @@ enum class PushResult : std::uint8_t {
   Past,       ///< dropped: all its rows lie before the time it would take over
   FarFuture,  ///< refused: it starts more than ChunkExecutor::kMaxLead after now
   QueueFull,  ///< refused: more chunks lie ahead than are kept
+  Invalid,    ///< `try_push` alone: what `push` throws ConfigError for
+  Busy,       ///< `try_push` alone: a reader of the statistics is at work; try again
 };
-/// "accepted", "past", "far_future", "queue_full".
+/// "accepted", "past", "far_future", "queue_full", "invalid", "busy".
 [[nodiscard]] VLA_RT_API const char* to_string(PushResult result) noexcept;
 
 /// What decides, besides the chunk itself and the plan before, what becomes of a pushed chunk; for
@@ -165,6 +167,10 @@ class VLA_RT_API ChunkExecutor {
   PushResult push(const ActionChunk& chunk, PlanInput* planned = nullptr);
   /// As `push` when `now` was the latest time given to `at`: what a replay does.
   PushResult push_as_of(const ActionChunk& chunk, TimeNs now, PlanInput* planned = nullptr);
+  /// As `push`, for a thread that must not wait or throw; it may be the one of `at`. `planned` is told
+  /// nothing when the answer is Invalid or Busy. Real-time: no allocation, does not wait; bounded by the
+  /// rows.
+  PushResult try_push(const ActionChunk& chunk, PlanInput* planned = nullptr) noexcept;
 
   /// Position and velocity (D each) at time `now`. Ok, or Starved while no chunk covers it. A time before the
   /// latest one is answered for the latest one, and counted. Before any chunk: the reset position.

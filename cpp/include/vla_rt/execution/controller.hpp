@@ -84,6 +84,9 @@ class VLA_RT_API Controller {
   /// keeps the old plan) for a wrong shape or a number that is not finite. Real-time: no. Thread: the
   /// worker's.
   PushResult push(const ActionChunk& chunk, PlanInput* planned = nullptr);
+  /// The same for the ticking thread; not for actions of the tool. Real-time: no allocation, does not wait or
+  /// throw. Thread: the worker's, or the ticking one where there is no worker.
+  PushResult try_push(const ActionChunk& chunk, PlanInput* planned = nullptr) noexcept;
   /// Whether the newest observation or chunk was refused for a bad number; shown as NonFinite.
   void set_input_refused(bool refused) noexcept;
 

@@ -69,7 +69,7 @@ struct FlightTick {
   }
 };
 
-/// A chunk as the worker handed it over, and what became of it.
+/// A chunk as the policy handed it over, and what became of it.
 struct FlightChunk {
   TimeNs time_ns = 0;  ///< when
   PlanInput planned;   ///< what decided the plan besides the chunk

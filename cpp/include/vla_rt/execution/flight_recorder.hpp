@@ -12,13 +12,15 @@ namespace vla_rt {
 /// Keeps every tick and every chunk of a run in a file, from which the run can be replayed; see
 /// FlightRecording.
 ///
-/// The control and the inference thread hand records over through rings of their own; a thread of this
-/// object's writes them. A record that finds its ring full, or the disk, is dropped and counted; nobody
-/// waits. Each record in the file carries its length and a CRC-32, so that a file cut anywhere opens up to
-/// its last whole record. When the file has reached half of `max_bytes` it becomes PATH.1 at the next
-/// snapshot, which is asked for (1 MiB later without one), replacing the one before, and a new one begins.
+/// Ticks, snapshots and chunks are handed over through rings of their own, by the control thread and, where
+/// the policy has one, the inference thread; a thread of this object's writes them. A record that finds its
+/// ring full, or the disk, is dropped and counted; nobody waits. Each record in the file carries its length
+/// and a CRC-32, so that a file cut anywhere opens up to its last whole record. When the file has reached half
+/// of `max_bytes` it becomes PATH.1 at the next snapshot, which is asked for (1 MiB later without one),
+/// replacing the one before, and a new one begins.
 ///
-/// Thread: ticks and snapshots one thread, chunks one other; `close` the owner; the counts any.
+/// Thread: ticks and snapshots one thread, chunks one, the same or another; `close` the owner; the counts
+/// any.
 class VLA_RT_API FlightRecorder {
  public:
   static constexpr std::uint64_t kDefaultMaxBytes = std::uint64_t{1} << 30;

@@ -21,6 +21,9 @@ struct InferenceConfig {
   /// `execution_horizon` asks for it (95 % of the latest latencies, plus a margin) and before the plan ends
   /// (all of them).
   double rate_hz = 0;
+  /// Time per tick for a small native package that runs inside the tick [s], see InlinePolicy; 0: the policy
+  /// has a thread of its own.
+  double inline_budget_s = 0;
   double stop_timeout_s = 1.0;  ///< longest wait for a policy that is busy when the worker shall end
 
   /// Throws ConfigError naming field, value and bound.

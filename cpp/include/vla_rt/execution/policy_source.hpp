@@ -22,6 +22,9 @@ class VLA_RT_API PolicySource final : public ChunkSource {
   void infer_continuing(const Observation& observation, const ChunkPrefix& previous,
                         ActionChunk& chunk) override;
 
+  [[nodiscard]] const std::shared_ptr<Policy>& policy() const noexcept { return policy_; }
+  [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
+
  private:
   std::shared_ptr<Policy> policy_;
   std::uint64_t seed_, chunks_ = 0;

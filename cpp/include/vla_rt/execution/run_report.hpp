@@ -1,12 +1,14 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "vla_rt/execution/chunk_executor.hpp"
 #include "vla_rt/execution/fault.hpp"
 #include "vla_rt/execution/inference_worker.hpp"
+#include "vla_rt/execution/inline_policy.hpp"
 #include "vla_rt/execution/tick_recorder.hpp"
 #include "vla_rt/rt/latency_histogram.hpp"
 #include "vla_rt/rt/realtime_thread.hpp"
@@ -43,7 +45,8 @@ struct RunReport {
   std::string fault_text;    ///< one sentence, with the driver's own reason; empty without fault
   bool interrupted = false;  ///< ended early from outside: Ctrl-C, request_stop
   InferenceStats inference;
-  bool inference_abandoned = false;  ///< the policy did not return in time and its thread was let go
+  std::optional<InlineFigures> in_tick;  ///< where the policy ran inside the tick
+  bool inference_abandoned = false;      ///< the policy did not return in time and its thread was let go
   SeamSummary seam;
   std::vector<Seam> seams;    ///< the newest, oldest first
   std::int32_t seam_dim = 0;  ///< numbers of a seam: of the plan, which for tool actions holds poses

@@ -29,6 +29,10 @@ class VLA_RT_API Model {
   /// "native", "torchscript", ...
   [[nodiscard]] virtual std::string backend() const = 0;
 
+  /// Whether `encode` and `step` allocate nothing, take no lock, make no system call, and do bounded work;
+  /// they throw for arguments of a wrong size alone.
+  [[nodiscard]] virtual bool is_realtime() const noexcept { return false; }
+
   /// Announces the times that `step` will be called with; `step` takes indices into this list.
   virtual void prepare(std::span<const double> times) = 0;
   /// Normalised observation tensors in the order of `observation_spec()`. Throws ConfigError for another

@@ -47,14 +47,16 @@ class VLA_RT_API Policy {
   /// one, `step_noise` (K*T*D) what a stochastic sampler adds; both may be empty. `continuation` makes the
   /// chunk continue a previous one, given raw and with one batch element. A token policy takes none of the
   /// three.
-  /// Throws ConfigError naming feature and index for a feature that is missing, has another shape or type, or
-  /// holds NaN or infinity, or a continuation that does not fit; ModelError when the network fails, answers
-  /// NaN, or tokens that spell no chunk. `chunk` is untouched then.
+  /// Throws VlaRtError while a ChunkSampler has the policy; ConfigError naming feature and index for a
+  /// feature that is missing, has another shape or type, or holds NaN or infinity, or a continuation that
+  /// does not fit; ModelError when the network fails, answers NaN, or tokens that spell no chunk. `chunk` is
+  /// untouched then.
   void sample(const Observation& observation, const NoiseSource& source, ActionChunk& chunk,
               std::span<const float> noise = {}, std::span<const float> step_noise = {},
               const Continuation* continuation = nullptr);
 
  private:
+  friend class ChunkSampler;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -33,10 +33,10 @@ class VLA_RT_API ConsistencySampler final : public Sampler {
   [[nodiscard]] std::span<const double> stage_times() const noexcept override { return sigmas_; }
   [[nodiscard]] std::span<const double> timesteps() const noexcept override { return sigmas_; }
   [[nodiscard]] std::size_t scratch_size(std::size_t n) const noexcept override { return 2 * n; }
-
- protected:
-  void run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-           std::span<const float> step_noise, std::span<float> scratch, Guidance* guidance) const override;
+  void begin(const Sampling& s) const noexcept override;
+  [[nodiscard]] std::span<const float> point(const Sampling& s, int stage) const noexcept override;
+  [[nodiscard]] std::span<float> answer(const Sampling& s) const noexcept override;
+  void absorb(const Sampling& s, int stage) const noexcept override;
 
  private:
   ConsistencyOptions options_;

@@ -22,6 +22,10 @@ class VLA_RT_API DiffusionSampler : public Sampler {
   [[nodiscard]] std::span<const double> timesteps() const noexcept override { return timesteps_; }
   [[nodiscard]] bool has_integer_times() const noexcept override { return true; }
   [[nodiscard]] std::size_t scratch_size(std::size_t n) const noexcept override;
+  void begin(const Sampling& s) const noexcept override;
+  [[nodiscard]] std::span<const float> point(const Sampling& s, int stage) const noexcept override;
+  [[nodiscard]] std::span<float> answer(const Sampling& s) const noexcept override;
+  void absorb(const Sampling& s, int stage) const noexcept override;
 
  protected:
   struct Step {
@@ -35,8 +39,6 @@ class VLA_RT_API DiffusionSampler : public Sampler {
   DiffusionSampler(const std::vector<int>& timesteps, std::vector<Step> steps, double clip_range,
                    int history);
 
-  void run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-           std::span<const float> step_noise, std::span<float> scratch, Guidance* guidance) const override;
   void require_guidable(const Guidance& guidance) const override;
 
  private:

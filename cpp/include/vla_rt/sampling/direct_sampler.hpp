@@ -63,15 +63,17 @@ class VLA_RT_API DirectSampler final : public Sampler {
   /// Numbers that the network answers for a chunk of n values.
   [[nodiscard]] std::size_t answer_size(std::size_t n) const noexcept;
 
-  /// The chunk of `answer` (finite numbers, answer_size(x.size()) of them); `z` (n) is used by mode sample
-  /// alone. Throws ModelError naming "denoiser output[i]" for a standard deviation below 0; `x` is untouched
-  /// then. Allocates nothing.
+  /// The chunk of `answer` (answer_size(x.size()) numbers without defect); `z` (n) is used by mode sample
+  /// alone. Real-time: no allocation, does not throw.
   void decode(std::span<const float> answer, const NoiseSource& noise, std::span<const float> z,
-              std::span<float> x) const;
+              std::span<float> x) const noexcept;
 
- protected:
-  void run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-           std::span<const float> step_noise, std::span<float> scratch, Guidance* guidance) const override;
+  void begin(const Sampling& s) const noexcept override;
+  [[nodiscard]] std::span<const float> point(const Sampling& s, int stage) const noexcept override;
+  [[nodiscard]] std::span<float> answer(const Sampling& s) const noexcept override;
+  /// Besides numbers that are not finite: standard deviations below 0.
+  [[nodiscard]] AnswerDefect find_defect(std::span<const float> answer) const noexcept override;
+  void absorb(const Sampling& s, int stage) const noexcept override;
 
  private:
   [[nodiscard]] std::size_t component(std::span<const float> answer, const NoiseSource& noise,

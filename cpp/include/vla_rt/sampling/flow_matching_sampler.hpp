@@ -51,12 +51,21 @@ class VLA_RT_API FlowMatchingSampler final : public Sampler {
   [[nodiscard]] std::span<const double> timesteps() const noexcept override { return timesteps_; }
   [[nodiscard]] std::size_t scratch_size(std::size_t n) const noexcept override;
 
+  [[nodiscard]] int num_evaluations() const noexcept override;
+  [[nodiscard]] int stage_of(const Sampling& s, int evaluation) const noexcept override;
+  void begin(const Sampling& s) const noexcept override;
+  [[nodiscard]] std::span<const float> point(const Sampling& s, int stage) const noexcept override;
+  [[nodiscard]] std::span<float> answer(const Sampling& s) const noexcept override;
+  void absorb(const Sampling& s, int stage) const noexcept override;
+
  protected:
-  void run(Denoiser& denoiser, std::span<float> x, const NoiseSource& noise,
-           std::span<const float> step_noise, std::span<float> scratch, Guidance* guidance) const override;
   void require_guidable(const Guidance& guidance) const override;
+  void guide(Denoiser& denoiser, Guidance& guidance, const Sampling& s, int stage) const override;
 
  private:
+  /// Of a guided sample of a network trained for it: rows that are taken as they are.
+  [[nodiscard]] int given_rows(const Sampling& s) const noexcept;
+
   FlowMatchingOptions options_;
   std::vector<double> timesteps_, stage_times_;
 };
