@@ -13,7 +13,7 @@ PIP := $(PY) -m pip --quiet install
 # What a change of must rebuild the C++ part; Python files are used in place.
 SOURCES := $(shell find cpp cmake tests/cpp -type f 2>/dev/null) CMakeLists.txt pyproject.toml
 
-.PHONY: help demo test prove bench lint format stubs docs wheel adversary soak clean
+.PHONY: help demo test prove bench lint format stubs docs wheel adversary soak fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -110,6 +110,10 @@ SOAK_SECONDS ?= 7200
 soak: $(VENV)/.dev
 	@mkdir -p out
 	$(PY) tests/soak --seconds $(SOAK_SECONDS) --seed $(SEED) --json out/soak.json
+
+FUZZ_EXECUTIONS ?= 1000000
+fuzz: $(VENV)/.dev
+	PYTHON=$(PY) JOBS=$(JOBS) tests/prove/fuzz.sh $(FUZZ_EXECUTIONS)
 
 clean:
 	rm -rf build dist site out $(VENV)

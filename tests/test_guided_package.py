@@ -56,10 +56,12 @@ def tiny(request: pytest.FixtureRequest) -> TinyPolicy:
     return TinyPolicy(TinyConfig(noise_at=request.param, solver="euler"), seed=7)
 
 
-@pytest.fixture(scope="module")
-def package(tiny: TinyPolicy, tmp_path_factory: pytest.TempPathFactory) -> vr.Policy:
+@pytest.fixture(scope="module", params=["torchscript", "native"])
+def package(
+    tiny: TinyPolicy, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> vr.Policy:
     path = tmp_path_factory.mktemp("guided") / "tiny"
-    return vr.load_policy(vr.export_policy(tiny, path, backends=["torchscript"]))
+    return vr.load_policy(vr.export_policy(tiny, path, backends=[request.param]))
 
 
 @pytest.mark.parametrize("jacobian", ["identity", "vjp"])

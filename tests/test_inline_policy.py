@@ -22,7 +22,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(3)
     observation = (("observation.state", (N,), "float32"), ("observation.goal", (3,), "float32"))
     config = FlowMatchingConfig(
-        observation=observation, obs_dim=32, encoder_hidden=(16,), hidden=32, horizon=8, execution_horizon=4
+        observation=observation,
+        obs_dim=32,
+        encoder_hidden=(16,),
+        hidden=32,
+        horizon=8,
+        execution_horizon=4,
+        period_s=0.05,
     )
     return vr.export_policy(
         FlowMatchingPolicy(config), tmp_path_factory.mktemp("inline") / "flow", ["native"]
@@ -86,9 +92,7 @@ def test_a_policy_has_one_place(package: Path) -> None:
 
 
 def test_refusals(package: Path) -> None:
-    with pytest.raises(
-        vr.ConfigError, match=r"= 1e-07: must be at least .* s, the longest one"
-    ):
+    with pytest.raises(vr.ConfigError, match=r"= 1e-07: must be at least .* s, the longest one"):
         vr.InlinePolicy(vr.load_policy(package), controller(), budget_s=1e-7)
     with pytest.raises(vr.ConfigError, match="mode = rtc"):
         vr.InlinePolicy(vr.load_policy(package), controller(mode="rtc"), budget_s=0.1)

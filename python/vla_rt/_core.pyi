@@ -48,6 +48,7 @@ __all__: list[str] = [
     "GuidanceOptions",
     "HalfSpace",
     "HybridActionSpace",
+    "InlinePolicy",
     "JointLimits",
     "JointPositionSpace",
     "JointVelocitySpace",
@@ -98,6 +99,7 @@ __all__: list[str] = [
     "best_instruction_set",
     "convert_rotations",
     "instruction_set",
+    "machine_limits",
     "measure_wakeup",
     "noise",
     "normalizer_dict",
@@ -803,11 +805,30 @@ class Network:
         """
         Announces the times of the steps.
         """
+    def prepare_vjp(self) -> None:
+        """
+        Makes `vjp` possible where that takes preparation.
+        """
     def step(
         self, x: numpy.typing.ArrayLike, k: typing.SupportsInt | typing.SupportsIndex
     ) -> numpy.typing.NDArray[numpy.float32]:
         """
         The answer at x and the k-th time.
+        """
+    def time(
+        self, n: typing.SupportsInt | typing.SupportsIndex, steps: typing.SupportsInt | typing.SupportsIndex
+    ) -> tuple[typing.Any, ...]:
+        """
+        Durations [ns] of n encodes (n,) and of the steps after each (n, steps), of zeros.
+        """
+    def vjp(
+        self,
+        x: numpy.typing.ArrayLike,
+        k: typing.SupportsInt | typing.SupportsIndex,
+        c: numpy.typing.ArrayLike,
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        (d answer / d x) transposed, times c, at x and the k-th time.
         """
 
 class Sampler:
@@ -3032,6 +3053,7 @@ class ControlConfig:
         spin_s: typing.SupportsFloat | typing.SupportsIndex,
         first_state_timeout_s: typing.SupportsFloat | typing.SupportsIndex,
         trace_s: typing.SupportsFloat | typing.SupportsIndex,
+        inline_budget_s: typing.SupportsFloat | typing.SupportsIndex = 0.0,
         rotation_dims: typing.Any = (),
     ) -> None: ...
     def surround(
@@ -3182,6 +3204,66 @@ class ControlLoop:
         End the inference of the run in progress.
         """
 
+class InlinePolicy:
+    """
+    A small native policy that runs inside the control tick, a few pieces at a time.
+
+    What a ControlLoop with `inline_budget_s` runs after every command, for tests, replays and callbacks of one's own:
+    `controller.tick(...)`, then `advance(...)`, in one thread. Before each piece of a chunk (an encode, one evaluation of
+    the network, the hand-over) the longest time it took at set-up is held against what is left of the budget.
+
+    Args:
+        policy: A package from `load_policy`, opened with the native backend; it is in use as long as this lives.
+        controller: What the chunks are handed to.
+        budget_s: Longest time that the policy may take of one tick [s], in (0, 1].
+        rate_hz: Chunks per second; 0 is as late as possible.
+        seed: Chunk i has the noise of (seed, i).
+
+    Raises:
+        ConfigError: The policy cannot run piece by piece, does not fit the controller, or has a piece that takes longer
+            than the budget; both figures are named.
+    """
+    def __init__(
+        self,
+        policy: Policy,
+        controller: Controller,
+        budget_s: typing.SupportsFloat | typing.SupportsIndex,
+        rate_hz: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        seed: typing.Any = 0,
+    ) -> None: ...
+    def advance(
+        self,
+        time_s: typing.SupportsFloat | typing.SupportsIndex,
+        position: numpy.typing.ArrayLike,
+        state_time_s: typing.SupportsFloat | typing.SupportsIndex | None = None,
+    ) -> bool:
+        """
+        The share of one tick.
+
+        Args:
+            time_s: Now [s], on the controller's clock.
+            position: Measured (N,) [rad] or [m].
+            state_time_s: When that was measured; None is now.
+
+        Returns:
+            bool: True when a chunk was handed over.
+        """
+    def post(self, observation: dict[str, typing.Any]) -> None:
+        """
+        The newest value of every feature but the measured positions, by name.
+
+        Raises:
+            ConfigError: One is missing or has another shape.
+        """
+    def reset(self) -> None:
+        """
+        Give up the chunk in the making, forget features and counts; the noise goes on with the next chunk.
+        """
+    def stats(self) -> dict[str, typing.Any]:
+        """
+        What came of it, as `RunReport.inference`; `in_tick` has budget, longest pieces and ticks.
+        """
+
 def Sphere(
     center: numpy.typing.ArrayLike,
     radius: typing.SupportsFloat | typing.SupportsIndex,
@@ -3307,6 +3389,15 @@ def instruction_set() -> str:
     """
     Instructions that a native network opened now would use: portable, avx2, avx512 or avx512_bf16.
     Raises ConfigError for a bad VLA_RT_INSTRUCTION_SET.
+    """
+
+def machine_limits(
+    bytes: typing.SupportsInt | typing.SupportsIndex,
+    seconds: typing.SupportsFloat | typing.SupportsIndex = 0.2,
+) -> dict[str, typing.Any]:
+    """
+    What one thread can do at most: {read_gb_s: reading `bytes` over and over, gflop_s: of float32 fused
+    multiply-adds}, measured for `seconds`, the fastest of all rounds.
     """
 
 def measure_wakeup(

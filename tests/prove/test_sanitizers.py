@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 
 
-@pytest.mark.parametrize("script", ["tsan.sh", "asan.sh"])
+@pytest.mark.parametrize("script", ["tsan.sh", "asan.sh", "fuzz.sh"])
 def test_the_sanitizers_are_silent(script: str) -> None:
     environment = {**os.environ, "PYTHON": sys.executable}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include <cstddef>
 #include <memory>
 #include <tuple>
 #include <utility>
@@ -9,6 +10,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/bindings.hpp"
+#include "vla_rt/core/time.hpp"
 #include "vla_rt/inference/backend_registry.hpp"
 #include "vla_rt/inference/instruction_set.hpp"
 
@@ -71,6 +73,47 @@ class Network {
     return out;
   }
 
+  Array<float> vjp(const ArrayLike& x, int k, const ArrayLike& c) {
+    const Array<float> in = row_major<float>(x, "x"), weights = row_major<float>(c, "c");
+    Array<float> out = empty_like<float>(in);
+    const py::gil_scoped_release release;
+    model_->step_vjp(elements(in), k, elements(weights), mutable_elements(out));
+    return out;
+  }
+
+  /// Durations [ns] of n encodes and steps after one another, of zeros.
+  py::tuple time(int n, int steps) {
+    if (n < 1 || n > 1'000'000) throw ConfigError("n", std::to_string(n), "must be in 1..1000000");
+    std::vector<std::vector<std::byte>> zeros;
+    std::vector<TensorView> views;
+    for (const TensorSpec& spec : model_->observation_spec())
+      zeros.emplace_back(static_cast<std::size_t>(spec.num_elements()) * size_of(spec.dtype));
+    for (std::size_t i = 0; i < zeros.size(); ++i) {
+      const TensorSpec& spec = model_->observation_spec()[i];
+      views.push_back({zeros[i].data(), spec.dtype, spec.shape});
+    }
+    const std::vector<float> x(model_->input_size());
+    std::vector<float> out(model_->output_size());
+    Array<std::int64_t> encodes(n), each({py::ssize_t{n}, py::ssize_t{steps}});
+    std::int64_t *encode = encodes.mutable_data(), *step = each.mutable_data();
+    {
+      const py::gil_scoped_release release;
+      for (int i = 0; i < n; ++i) {
+        TimeNs before = steady_now();
+        model_->encode(views);
+        *encode++ = steady_now() - before;
+        for (int k = 0; k < steps; ++k) {
+          before = steady_now();
+          model_->step(x, k, out);
+          *step++ = steady_now() - before;
+        }
+      }
+    }
+    return py::make_tuple(std::move(encodes), std::move(each));
+  }
+
+  void prepare_vjp() { model_->prepare_vjp(); }
+
  private:
   std::vector<py::ssize_t> output_;
   std::vector<std::vector<std::int64_t>> shapes_;
@@ -106,7 +149,12 @@ void bind_inference(py::module_& m) {
            "    FormatError: the files are damaged. ModelError: they hold another network.")
       .def("prepare", &Network::prepare, py::arg("times"), "Announces the times of the steps.")
       .def("encode", &Network::encode, py::arg("observation"), "Takes one array per input.")
-      .def("step", &Network::step, py::arg("x"), py::arg("k"), "The answer at x and the k-th time.");
+      .def("step", &Network::step, py::arg("x"), py::arg("k"), "The answer at x and the k-th time.")
+      .def("prepare_vjp", &Network::prepare_vjp, "Makes `vjp` possible where that takes preparation.")
+      .def("vjp", &Network::vjp, py::arg("x"), py::arg("k"), py::arg("c"),
+           "(d answer / d x) transposed, times c, at x and the k-th time.")
+      .def("time", &Network::time, py::arg("n"), py::arg("steps"),
+           "Durations [ns] of n encodes (n,) and of the steps after each (n, steps), of zeros.");
 #ifdef VLA_RT_TORCH_VERSION
   m.attr("TORCH_VERSION") = VLA_RT_TORCH_VERSION;  // what `_torch` beside this module was compiled against
 #else

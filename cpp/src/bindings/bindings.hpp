@@ -13,6 +13,7 @@ void bind_tokenization(pybind11::module_& m);
 void bind_motion_tokenizer(pybind11::module_& m);  // part of bind_tokenization
 void bind_fast_tokenizer(pybind11::module_& m);    // part of bind_tokenization
 void bind_inference(pybind11::module_& m);
+void bind_machine_limits(pybind11::module_& m);
 void bind_sampling(pybind11::module_& m);
 void bind_diffusion_samplers(pybind11::module_& m);      // part of bind_sampling
 void bind_direct_sampler(pybind11::module_& m);          // part of bind_sampling

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   bind_action_space(m);
   bind_tokenization(m);
   bind_inference(m);
+  bind_machine_limits(m);
   bind_sampling(m);
   bind_package(m);
   bind_rt(m);

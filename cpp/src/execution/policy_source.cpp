@@ -13,6 +13,7 @@ PolicySource::PolicySource(std::shared_ptr<Policy> policy, std::uint64_t seed,
     : policy_(std::move(policy)), seed_(seed), guidance_(guidance) {
   guidance_.validate();
   if (!policy_) throw ConfigError("policy", "", "must not be empty");
+  if (guidance_.jacobian == GuidanceJacobian::Vjp) policy_->prepare_vjp();
 }
 
 PolicySource::~PolicySource() = default;

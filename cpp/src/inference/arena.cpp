@@ -6,11 +6,25 @@
 #include <utility>
 
 #include "vla_rt/core/errors.hpp"
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace vla_rt {
 namespace {
 
 constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20, kSmallPage = 4096;
+
+// AddressSanitizer sees one piece of memory: told what was given out, it sees what lies between.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t kGap = kLine;
+void close_memory(std::byte* begin, std::size_t size) { __asan_poison_memory_region(begin, size); }
+void open_memory(std::byte* begin, std::size_t size) { __asan_unpoison_memory_region(begin, size); }
+#else
+constexpr std::size_t kGap = 0;
+void close_memory(std::byte* /*begin*/, std::size_t /*size*/) {}
+void open_memory(std::byte* /*begin*/, std::size_t /*size*/) {}
+#endif
 
 }  // namespace
 
@@ -29,10 +43,13 @@ Arena::Arena(std::size_t bytes) : size_((bytes + kHugePage - 1) / kHugePage * kH
   // The kernel's pages are zero; one write brings in each.
   for (std::size_t at = 0; at < size_; at += kSmallPage)
     *static_cast<volatile char*>(static_cast<void*>(base_ + at)) = 0;
+  close_memory(base_, size_);
 }
 
 Arena::~Arena() {
-  if (base_ != nullptr) munmap(base_, size_);
+  if (base_ == nullptr) return;
+  open_memory(base_, size_);
+  munmap(base_, size_);
 }
 
 Arena::Arena(Arena&& other) noexcept { *this = std::move(other); }
@@ -45,10 +62,11 @@ Arena& Arena::operator=(Arena&& other) noexcept {
 }
 
 void* Arena::take(std::size_t bytes) {
-  void* here = is_counting() ? nullptr : base_ + used_;
-  used_ += (bytes + kLine - 1) / kLine * kLine;
-  if (!is_counting() && used_ > size_)
-    throw ModelError("memory", std::to_string(used_) + " bytes", "more than was counted");
+  std::byte* here = is_counting() ? nullptr : base_ + used_;
+  used_ += (bytes + kLine - 1) / kLine * kLine + kGap;
+  if (is_counting()) return here;
+  if (used_ > size_) throw ModelError("memory", std::to_string(used_) + " bytes", "more than was counted");
+  open_memory(here, bytes);
   return here;
 }
 

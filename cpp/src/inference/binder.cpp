@@ -41,6 +41,7 @@ Program Binder::bind() {
     if (buffer.role == BufferRole::Input) program.input = addresses_[b];
     if (buffer.role == BufferRole::Answer) program.answer = addresses_[b];
     if (buffer.role == BufferRole::Observation) program.observation.push_back(addresses_[b]);
+    if (buffer.role == BufferRole::Context) program.context.push_back(addresses_[b]);
   }
   for (std::size_t s = 0; s < kNumStages; ++s)
     for (std::size_t i = 0; i < plan_.stages[s].size(); ++i) {

@@ -6,6 +6,8 @@ namespace vla_rt {
 
 Model::~Model() = default;
 
+void Model::prepare_vjp() {}
+
 void Model::step_vjp(std::span<const float> /*x*/, int /*k*/, std::span<const float> /*c*/,
                      std::span<float> /*out*/) {
   throw ModelError("vjp", backend(), "this backend offers no vector-Jacobian product");

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "inference/flush_denormals.hpp"
+#include "inference/reverse_plan.hpp"
 #include "vla_rt/core/errors.hpp"
 
 namespace vla_rt {
@@ -75,9 +76,14 @@ void to_floats(const TensorView& from, std::int64_t count, float* to) noexcept {
 
 }  // namespace
 
+struct NativeModel::Vjp {
+  Arena arena;
+  Program program;
+};
+
 NativeModel::NativeModel(Plan plan, const PlanWeights& weights, const ModelSignature& signature,
-                         InstructionSet set)
-    : signature_(signature), kernels_(kernels(set)) {
+                         InstructionSet set, std::shared_ptr<const void> weights_owner)
+    : signature_(signature), kernels_(kernels(set)), weights_owner_(std::move(weights_owner)) {
   if (kernels_ == nullptr) throw ModelError("instruction set", to_string(set), "is not part of this build");
   if (signature.threads != 1 && signature.threads != 2)
     throw ConfigError("threads", std::to_string(signature.threads), "must be 1 or 2");
@@ -94,6 +100,9 @@ NativeModel::NativeModel(Plan plan, const PlanWeights& weights, const ModelSigna
   ids_ = find_ids(plan);
   if (is_shared) second_thread_ = std::make_unique<SecondThread>(*kernels_);
   prepare(std::vector<double>{0.0});
+  if (weights_owner_ == nullptr) return;
+  plan_ = std::move(plan);
+  weights_ = weights;
 }
 
 NativeModel::~NativeModel() = default;
@@ -159,7 +168,7 @@ void NativeModel::prepare(std::span<const double> times) {
   for (std::size_t i = 0; i < times.size(); ++i)
     if (!std::isfinite(times[i]))
       throw ConfigError(indexed("times", static_cast<long>(i)), number(times[i]), "must be finite");
-  Arena table(std::max<std::size_t>(times.size() * program_.rows.size_bytes() + 64, 64));
+  Arena table(std::max<std::size_t>(times.size() * program_.rows.size_bytes() + 128, 128));
   float* rows = table.floats(static_cast<std::int64_t>(times.size() * program_.rows.size()));
   for (std::size_t k = 0; k < times.size(); ++k) {
     *program_.time = static_cast<float>(times[k]);
@@ -188,21 +197,67 @@ void NativeModel::encode(std::span<const TensorView> observation) {
   encoded_ = true;
 }
 
-void NativeModel::step(std::span<const float> x, int k, std::span<float> out) {
-  if (x.size() != input_size_)
-    throw ConfigError("x", std::to_string(x.size()) + " values", "must be " + std::to_string(input_size_));
-  if (out.size() != answer_size_)
-    throw ConfigError("out", std::to_string(out.size()) + " values",
-                      "must be " + std::to_string(answer_size_));
+void NativeModel::require_step(std::size_t x, int k) const {
+  if (x != input_size_)
+    throw ConfigError("x", std::to_string(x) + " values", "must be " + std::to_string(input_size_));
   if (k < 0 || static_cast<std::size_t>(k) >= num_times_)
     throw ConfigError("k", std::to_string(k),
                       "must index the " + std::to_string(num_times_) + " prepared times");
   if (!encoded_) throw ModelError("step", "", "needs an encode first");
+}
+
+void NativeModel::step(std::span<const float> x, int k, std::span<float> out) {
+  if (out.size() != answer_size_)
+    throw ConfigError("out", std::to_string(out.size()) + " values",
+                      "must be " + std::to_string(answer_size_));
+  require_step(x.size(), k);
   std::ranges::copy(x, program_.input);
-  std::memcpy(program_.rows.data(), rows_ + static_cast<std::size_t>(k) * program_.rows.size(),
-              program_.rows.size_bytes());
+  std::memcpy(program_.rows.data(), row(k), program_.rows.size_bytes());
   run(Stage::Step);
   std::copy_n(program_.answer, answer_size_, out.data());
+}
+
+void NativeModel::prepare_vjp() {
+  if (vjp_ != nullptr) return;
+  if (weights_owner_ == nullptr)
+    throw ModelError("vjp", backend(), "the weights were not kept when the network was opened");
+  const ReversePlan reverse = reverse_plan(plan_, weights_);
+  auto vjp = std::make_unique<Vjp>();
+  try {
+    Arena counted;
+    (void)bind_plan(reverse.plan, reverse.weights, *kernels_, counted);
+    vjp->arena = Arena(counted.used());
+    vjp->program = bind_plan(reverse.plan, reverse.weights, *kernels_, vjp->arena);
+  } catch (const FormatError& error) {
+    throw ModelError(
+        "vjp, " + error.name(), error.value(),
+        error.bound() + "; use jacobian finite_differences or identity, or the torchscript backend");
+  }
+  context_sizes_.clear();
+  for (const PlanBuffer& buffer : plan_.buffers)
+    if (buffer.role == BufferRole::Context) context_sizes_.push_back(static_cast<std::size_t>(buffer.size));
+  vjp_ = std::move(vjp);
+}
+
+void NativeModel::step_vjp(std::span<const float> x, int k, std::span<const float> c, std::span<float> out) {
+  if (vjp_ == nullptr) return Model::step_vjp(x, k, c, out);
+  require_step(x.size(), k);
+  if (c.size() != answer_size_)
+    throw ConfigError("c", std::to_string(c.size()) + " values", "must be " + std::to_string(answer_size_));
+  if (out.size() != input_size_)
+    throw ConfigError("out", std::to_string(out.size()) + " values",
+                      "must be " + std::to_string(input_size_));
+  const Program& reverse = vjp_->program;
+  std::ranges::copy(x, reverse.input);
+  std::ranges::copy(c, reverse.input + input_size_);
+  std::memcpy(reverse.rows.data(), row(k), reverse.rows.size_bytes());
+  for (std::size_t i = 0; i < context_sizes_.size(); ++i)
+    std::copy_n(program_.context[i], context_sizes_[i], reverse.observation[i]);
+  {
+    const FlushDenormals flush;
+    vla_rt::run(reverse.stages[static_cast<std::size_t>(Stage::Step)], *kernels_);
+  }
+  std::copy_n(reverse.answer, input_size_, out.data());
 }
 
 }  // namespace vla_rt

@@ -29,7 +29,10 @@ class VLA_RT_API NativeModel final : public Model {
  public:
   /// Throws FormatError naming the field for a plan that does not hold what it must, ModelError when it does
   /// not fit the signature, ConfigError for a number of threads other than 1 and 2.
-  NativeModel(Plan plan, const PlanWeights& weights, const ModelSignature& signature, InstructionSet set);
+  ///
+  /// `weights_owner` keeps the memory of the weights; with it `prepare_vjp` works.
+  NativeModel(Plan plan, const PlanWeights& weights, const ModelSignature& signature, InstructionSet set,
+              std::shared_ptr<const void> weights_owner = nullptr);
   ~NativeModel() override;
 
   [[nodiscard]] std::span<const TensorSpec> observation_spec() const noexcept override;
@@ -46,17 +49,29 @@ class VLA_RT_API NativeModel final : public Model {
   void encode(std::span<const TensorView> observation) override;
   void step(std::span<const float> x, int k, std::span<float> out) override;
 
+  /// Takes the memory of another network and its derivative. Throws ModelError naming the operation without
+  /// one.
+  void prepare_vjp() override;
+  [[nodiscard]] bool has_vjp() const noexcept override { return vjp_ != nullptr; }
+  /// Real-time: as `step`, about three times as long.
+  void step_vjp(std::span<const float> x, int k, std::span<const float> c, std::span<float> out) override;
+
  private:
   /// Numbers of a feature that index a table as they are: word ids, task ids.
   struct Ids {
     std::size_t feature;
     std::int64_t offset, stride, count, table_rows;
   };
+  struct Vjp;
 
   void bind(const Plan& plan, const PlanWeights& weights, bool is_shared);
   [[nodiscard]] static std::vector<Ids> find_ids(const Plan& plan);
   void require_rows(const Ids& ids, const TensorView& feature) const;
   void run(Stage stage) const noexcept VLA_RT_NONBLOCKING;
+  void require_step(std::size_t x, int k) const;
+  [[nodiscard]] const float* row(int k) const noexcept {
+    return rows_ + static_cast<std::size_t>(k) * program_.rows.size();
+  }
 
   ModelSignature signature_;
   const Kernels* kernels_;
@@ -69,6 +84,11 @@ class VLA_RT_API NativeModel final : public Model {
   float* rows_ = nullptr;  ///< one row of `table_` per time
   std::size_t num_times_ = 0;
   bool encoded_ = false;
+  std::shared_ptr<const void> weights_owner_;
+  Plan plan_;            // with an owner, for `prepare_vjp`
+  PlanWeights weights_;  // likewise
+  std::vector<std::size_t> context_sizes_;
+  std::unique_ptr<Vjp> vjp_;
 };
 
 }  // namespace vla_rt

@@ -47,7 +47,7 @@ struct Program {
   float* time = nullptr;
   float* input = nullptr;
   float* answer = nullptr;
-  std::vector<float*> observation;
+  std::vector<float*> observation, context;
   std::span<float> rows;  ///< all row buffers, one after the other
 };
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "package/policy_impl.hpp"
+#include "package/policy_parts.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/core/time.hpp"
 

@@ -36,9 +36,9 @@ std::unique_ptr<Model> open_native_model(const std::filesystem::path& folder,
                                          const ModelSignature& signature) {
   if (signature.device != "cpu")
     throw ModelError("device", signature.device, "must be cpu for the native engine");
-  const SafetensorsFile weights(folder / kWeights);
-  return std::make_unique<NativeModel>(parse_plan(read_text(folder / kPlan)), weights.tensors(), signature,
-                                       instruction_set());
+  const auto weights = std::make_shared<const SafetensorsFile>(folder / kWeights);
+  return std::make_unique<NativeModel>(parse_plan(read_text(folder / kPlan)), weights->tensors(), signature,
+                                       instruction_set(), weights);
 }
 
 }  // namespace vla_rt

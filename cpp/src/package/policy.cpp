@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "package/policy_impl.hpp"
+#include "package/policy_parts.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/core/time.hpp"
 #include "vla_rt/inference/backend_registry.hpp"
@@ -124,6 +124,7 @@ Guidance& Policy::Impl::aim(const Continuation& continuation) {
     prefix.end += spec.first_row;
   }
   prefix.values = std::span(previous).first(given > 0 ? past + given : 0);
+  if (continuation.options.jacobian == GuidanceJacobian::Vjp) model->prepare_vjp();
   if (!guidance || guidance->options() != continuation.options) guidance.emplace(continuation.options);
   guidance->aim(prefix, 1, spec.horizon, spec.action_dim);
   return *guidance;
@@ -153,6 +154,11 @@ Policy::~Policy() = default;
 
 const PolicySpec& Policy::spec() const noexcept { return impl_->spec; }
 const std::string& Policy::backend() const noexcept { return impl_->backend; }
+
+void Policy::prepare_vjp() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->model->prepare_vjp();
+}
 
 void Policy::sample(const Observation& observation, const NoiseSource& source, ActionChunk& chunk,
                     std::span<const float> noise, std::span<const float> step_noise,

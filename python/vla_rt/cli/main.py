@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from vla_rt import VlaRtError, __version__
 
 COMMANDS: dict[str, str] = {
+    "bench": "measure a policy package on this machine, and say what would make it faster",
     "demo": "record, train, export and run a policy at 1 kHz on a simulated arm, safely",
     "doctor": "check this machine for real-time use, and say how to fix what is not right",
     "eval": "try a policy package on a task: success, motion, safety, latency",

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <new>
 #include <random>
 #include <string>
@@ -184,6 +185,49 @@ TEST_CASE("narrow networks answer what the formula says, roughly, and the same b
       runner.chunk();
       CHECK(std::memcmp(before.data(), runner.answer.data(), sizeof before) == 0);
     }
+}
+
+TEST_CASE(
+    "the derivative of a step is that of differences, in every instruction set, and allocates nothing") {
+  for (const InstructionSet set : {InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512}) {
+    if (set > best_instruction_set()) continue;
+    CAPTURE(to_string(set));
+    const auto small = std::make_shared<Small>();
+    NativeModel model(Small::plan(), small->weights(), kSignature, set, small);
+    model.prepare(std::vector<double>{0.25, 0.75});
+    const std::array<float, 3> observation{0.5f, -1.0f, 2.0f};
+    const TensorView view{observation.data(), DType::Float32, kShape};
+    std::array<float, kSize> x{1, -2, 3, 0.1f, 0.2f, 0.3f, -1, -2, -3, 4, 5, 6}, c{}, product{};
+    for (std::size_t i = 0; i < kSize; ++i) c[i] = 0.1f * static_cast<float>(i) - 0.4f;
+    CHECK_FALSE(model.has_vjp());
+    CHECK_THROWS_AS(model.step_vjp(x, 0, c, product), ModelError);
+    model.prepare_vjp();
+    model.prepare_vjp();
+    REQUIRE(model.has_vjp());
+    CHECK_THROWS_AS(model.step_vjp(x, 0, c, product), ModelError);  // no encode yet
+    model.encode({&view, 1});
+    const long before = allocations();
+    model.step_vjp(x, 1, c, product);
+    CHECK(allocations() == before);
+    for (std::size_t i = 0; i < kSize; ++i) {
+      std::array<float, kSize> high = x, low = x;
+      constexpr double kStep = 1.0 / 64;
+      high[i] += static_cast<float>(kStep);
+      low[i] -= static_cast<float>(kStep);
+      const auto up = small->exact(high.data(), 0.75, observation.data());
+      const auto down = small->exact(low.data(), 0.75, observation.data());
+      double expected = 0;
+      for (std::size_t j = 0; j < kSize; ++j) expected += double{c[j]} * (up[j] - down[j]) / (2 * kStep);
+      CHECK(std::fabs(product[i] - expected) < 1e-3);
+    }
+    CHECK_THROWS_AS(model.step_vjp(std::span(x).first(3), 0, c, product), ConfigError);
+    CHECK_THROWS_AS(model.step_vjp(x, 2, c, product), ConfigError);
+    CHECK_THROWS_AS(model.step_vjp(x, 0, std::span(c).first(3), product), ConfigError);
+    CHECK_THROWS_AS(model.step_vjp(x, 0, c, std::span(product).first(3)), ConfigError);
+  }
+  Small gone;
+  NativeModel without(Small::plan(), gone.weights(), kSignature, best_instruction_set());
+  CHECK_THROWS_AS(without.prepare_vjp(), ModelError);
 }
 
 namespace {

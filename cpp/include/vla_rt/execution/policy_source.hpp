@@ -12,7 +12,8 @@ namespace vla_rt {
 /// repeats. With mode Rtc every chunk continues the one before as `guidance` says.
 class VLA_RT_API PolicySource final : public ChunkSource {
  public:
-  /// Throws ConfigError without a policy.
+  /// Throws ConfigError without a policy; ModelError when `guidance` wants a derivative that the network has
+  /// not.
   explicit PolicySource(std::shared_ptr<Policy> policy, std::uint64_t seed = 0,
                         const GuidanceOptions& guidance = {});
   ~PolicySource() override;

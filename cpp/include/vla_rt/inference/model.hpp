@@ -30,7 +30,7 @@ class VLA_RT_API Model {
   [[nodiscard]] virtual std::string backend() const = 0;
 
   /// Whether `encode` and `step` allocate nothing, take no lock, make no system call, and do bounded work;
-  /// they throw for arguments of a wrong size alone.
+  /// they throw for arguments of a wrong size and for ids without a row alone.
   [[nodiscard]] virtual bool is_realtime() const noexcept { return false; }
 
   /// Announces the times that `step` will be called with; `step` takes indices into this list.
@@ -42,7 +42,10 @@ class VLA_RT_API Model {
   /// fails.
   virtual void step(std::span<const float> x, int k, std::span<float> out) = 0;
 
-  /// Whether `step_vjp` works.
+  /// Makes `step_vjp` work where that takes preparation, which costs time and memory once; the default does
+  /// nothing. Throws ModelError naming what has no derivative.
+  virtual void prepare_vjp();
+  /// Whether `step_vjp` works now.
   [[nodiscard]] virtual bool has_vjp() const noexcept { return false; }
   /// out (T, D) = (d network / d x)^T c (T, D) at (x, times[k], context). The default throws ModelError.
   virtual void step_vjp(std::span<const float> x, int k, std::span<const float> c, std::span<float> out);

@@ -55,6 +55,10 @@ class VLA_RT_API Policy {
               std::span<const float> noise = {}, std::span<const float> step_noise = {},
               const Continuation* continuation = nullptr);
 
+  /// Makes guidance with the true Jacobian possible where that takes preparation: at the latest the first
+  /// chunk so guided does it. Throws ModelError naming what has no derivative.
+  void prepare_vjp();
+
  private:
   friend class ChunkSampler;
   struct Impl;
