@@ -15,6 +15,7 @@
 #include "bindings/bindings.hpp"
 #include "bindings/execution_dicts.hpp"
 #include "bindings/executor_config.hpp"
+#include "bindings/times.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/execution/chunk_executor.hpp"
 
@@ -22,14 +23,6 @@ namespace py = pybind11;
 
 namespace vla_rt::bindings {
 namespace {
-
-constexpr double kLatest_s = 2e9;  // int64 nanoseconds, with room to add
-
-TimeNs time_from(double seconds, const char* name) {
-  if (!(std::isfinite(seconds) && std::fabs(seconds) <= kLatest_s))
-    throw ConfigError(name, number(seconds), "must be finite and within +-2e9 s");
-  return from_seconds(seconds);
-}
 
 py::object seconds_or_none(TimeNs time) {
   if (time == ChunkExecutor::kNever) return py::none();

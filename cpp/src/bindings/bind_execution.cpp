@@ -16,6 +16,7 @@
 #include "bindings/executor_config.hpp"
 #include "bindings/python_threads.hpp"
 #include "bindings/surroundings.hpp"
+#include "bindings/times.hpp"
 #include "vla_rt/execution/control_loop.hpp"
 #include "vla_rt/execution/controller.hpp"
 
@@ -23,14 +24,6 @@ namespace py = pybind11;
 
 namespace vla_rt::bindings {
 namespace {
-
-constexpr double kLatest_s = 2e9;
-
-TimeNs time_from(double seconds, const char* name) {
-  if (!(std::abs(seconds) <= kLatest_s))
-    throw ConfigError(name, number(seconds), "must be finite and within +-2e9 s");
-  return from_seconds(seconds);
-}
 
 RealtimeMode realtime_from(const std::string& text) {
   if (text == "best_effort") return RealtimeMode::BestEffort;

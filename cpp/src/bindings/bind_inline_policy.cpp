@@ -12,17 +12,13 @@
 #include "bindings/execution_dicts.hpp"
 #include "bindings/observations.hpp"
 #include "bindings/seeds.hpp"
+#include "bindings/times.hpp"
 #include "vla_rt/execution/inline_policy.hpp"
 
 namespace py = pybind11;
 
 namespace vla_rt::bindings {
 namespace {
-
-TimeNs time_from(double seconds, const char* name) {
-  if (!(std::abs(seconds) <= 2e9)) throw ConfigError(name, number(seconds), "must be within +-2e9 s");
-  return from_seconds(seconds);
-}
 
 /// The policy with the controller that it feeds.
 class PythonInlinePolicy {

@@ -1,28 +1,24 @@
 #include "vla_rt/execution/inline_policy.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cmath>
-#include <mutex>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "execution/inference_schedule.hpp"
+#include "execution/inline_features.hpp"
 #include "execution/piece_times.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/execution/flight_recorder.hpp"
 #include "vla_rt/package/chunk_sampler.hpp"
 #include "vla_rt/rt/latency_histogram.hpp"
-#include "vla_rt/rt/triple_buffer.hpp"
 
 namespace vla_rt {
 namespace {
 
 using execution::Piece;
 
-constexpr const char* kState = "observation.state";
 constexpr TimeNs kRetryNs = 20'000'000;  // after a chunk that came to nothing
 constexpr std::size_t kNone = ~std::size_t{0};
 
@@ -52,18 +48,6 @@ void require_fit(const PolicySpec& spec, const ChunkExecutorConfig& executor) {
     throw ConfigError("mode", "rtc", "is for a policy in a thread of its own; use async with an inline one");
 }
 
-float as_float(const TensorView& raw, std::size_t i) {
-  switch (raw.dtype) {
-    case DType::Float32:
-      return static_cast<const float*>(raw.data)[i];
-    case DType::Int64:
-      return static_cast<float>(static_cast<const std::int64_t*>(raw.data)[i]);
-    case DType::UInt8:
-      return static_cast<float>(static_cast<const std::uint8_t*>(raw.data)[i]);
-  }
-  return 0;
-}
-
 }  // namespace
 
 void InlineConfig::validate() const {
@@ -79,15 +63,14 @@ struct InlinePolicy::Impl {
   Controller* const controller;  // null: the executor is fed
   const InlineConfig config;
   const TimeNs budget_ns;
-  std::size_t state_feature = kNone, posted_floats = 0;
+  execution::InlineFeatures features;
   execution::PieceTimes times;
 
   // The ticking thread's.
   execution::InferenceSchedule schedule;
   FlightChunk made;  // the chunk, as a recorder is told of it
   ActionChunk& chunk = made.chunk;
-  std::array<float, kMaxActionDim> state_floats{};
-  bool making = false, posted_once = false;
+  bool making = false;
   TimeNs due_ns = 0, begun_ns = 0, spent_ns = 0, used_state_ns = 0;
   bool used_a_state = false;
   int chunk_ticks = 0;
@@ -98,15 +81,7 @@ struct InlinePolicy::Impl {
   const char* why = nullptr;  // newest failure or refusal
   std::size_t where = kNone;
 
-  TripleBuffer<std::vector<float>> posted;  // all features but the tick's own, one after the other
-  TripleBuffer<RobotState> states;          // for whoever observes
   std::atomic<bool> stopped{false};
-
-  // The observing thread's.
-  Observation observation;
-  mutable std::mutex mutex;
-  std::string observe_error;
-  std::uint64_t observe_failures = 0;
 
   Impl(std::shared_ptr<Policy> policy, ChunkExecutor& executor_in, Controller* controller_in,
        const InlineConfig& config_in)
@@ -115,17 +90,9 @@ struct InlinePolicy::Impl {
         controller(controller_in),
         config(checked(config_in)),
         budget_ns(from_seconds(config.budget_s)),
+        features(sampler.spec()),
         schedule(sampler.spec().period_s) {
-    const PolicySpec& spec = sampler.spec();
-    require_fit(spec, executor.config());
-    for (std::size_t i = 0; i < spec.observation.size(); ++i) {
-      const TensorSpec& tensor = spec.observation[i].tensor;
-      if (tensor.name == kState && tensor.num_elements() == spec.action_dim)
-        state_feature = i;
-      else
-        posted_floats += static_cast<std::size_t>(tensor.num_elements());
-    }
-    posted.for_each_slot([this](std::vector<float>& slot) { slot.assign(posted_floats, 0.0F); });
+    require_fit(sampler.spec(), executor.config());
     counted.handovers.resize(InferenceWorker::kMaxHandovers);
     chunk.values.fill(0);  // so that the tick finds its pages there
     times = execution::measure_pieces(sampler, executor.config(), config.clock);
@@ -147,30 +114,6 @@ struct InlinePolicy::Impl {
     return config.clock == nullptr ? steady_now() : config.clock();
   }
 
-  enum class Features : std::uint8_t { None, Bad, Good };
-
-  Features take_features(const RobotState& state) noexcept {
-    if (posted.update()) posted_once = true;
-    if (posted_floats > 0 && !posted_once) return Features::None;
-    if (used_a_state && state.time_ns == used_state_ns) return Features::None;
-    const auto& features = sampler.spec().observation;
-    std::span<const float> rest = posted.front();
-    bool good = true;
-    for (std::size_t i = 0; i < features.size(); ++i) {
-      if (i == state_feature) {
-        const auto n = static_cast<std::size_t>(sampler.spec().action_dim);
-        for (std::size_t j = 0; j < n; ++j) state_floats[j] = static_cast<float>(state.position[j]);
-        good = good && state.num_joints == static_cast<std::int32_t>(n) &&
-               sampler.set_feature(i, std::span(state_floats).first(n));
-        continue;
-      }
-      const auto n = static_cast<std::size_t>(features[i].tensor.num_elements());
-      good = sampler.set_feature(i, rest.first(n)) && good;
-      rest = rest.subspan(n);
-    }
-    return good ? Features::Good : Features::Bad;
-  }
-
   void note(const char* text, std::size_t index) noexcept {
     why = text;
     where = index;
@@ -184,16 +127,18 @@ struct InlinePolicy::Impl {
   enum class Outcome : std::uint8_t { GoesOn, Wait, Accepted };
 
   Outcome encode(const RobotState& state, TimeNs at) noexcept {
-    switch (take_features(state)) {
-      case Features::None:
+    using Taken = execution::InlineFeatures::Taken;
+    if (used_a_state && state.time_ns == used_state_ns) return Outcome::Wait;
+    switch (features.take(state, sampler)) {
+      case Taken::None:
         return Outcome::Wait;
-      case Features::Bad:
+      case Taken::Bad:
         ++counted.refused;
         note("the observation holds a number that is not finite, or too few of them", kNone);
         if (controller != nullptr) controller->set_input_refused(true);
         due_ns = at + kRetryNs;
         return Outcome::Wait;
-      case Features::Good:
+      case Taken::Good:
         break;
     }
     sampler.begin({config.seed, begun++});
@@ -280,8 +225,8 @@ InlinePolicy::~InlinePolicy() = default;
 
 void InlinePolicy::reset() noexcept {
   Impl& c = *impl_;
-  c.making = c.posted_once = c.used_a_state = false;
-  c.posted.update();
+  c.making = c.used_a_state = false;
+  c.features.reset();
   c.schedule = execution::InferenceSchedule(c.sampler.spec().period_s);
   c.due_ns = 0;
   c.sequence = 0;
@@ -291,18 +236,13 @@ void InlinePolicy::reset() noexcept {
   c.latency.clear();
   c.delay.clear();
   c.why = nullptr;
-  c.observe_error.clear();
-  c.observe_failures = 0;
   c.stopped.store(false);
 }
 
 bool InlinePolicy::advance(const RobotState& state, TimeNs now, TimeNs deadline,
                            FlightRecorder* flight) noexcept VLA_RT_NONBLOCKING {
   Impl& c = *impl_;
-  if (c.posted_floats > 0) {
-    c.states.back() = state;
-    c.states.publish();
-  }
+  c.features.show(state);
   if (c.stopped.load(std::memory_order_relaxed) || (!c.making && now < c.due_ns)) return false;
   const TimeNs start = c.now(), until = std::min(deadline, start + c.budget_ns);
   TimeNs at = start;
@@ -327,55 +267,13 @@ bool InlinePolicy::advance(const RobotState& state, TimeNs now, TimeNs deadline,
   return outcome == Impl::Outcome::Accepted;
 }
 
-bool InlinePolicy::needs_features() const noexcept { return impl_->posted_floats > 0; }
+bool InlinePolicy::needs_features() const noexcept { return impl_->features.needed(); }
 
-void InlinePolicy::post(const Observation& observation) {
-  Impl& c = *impl_;
-  const auto& features = c.sampler.spec().observation;
-  std::vector<float>& values = c.posted.back();
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < features.size(); ++i) {
-    if (i == c.state_feature) continue;
-    const TensorSpec& tensor = features[i].tensor;
-    const TensorView raw = observation.at(tensor.name);
-    if (!std::ranges::equal(raw.shape, tensor.shape))
-      throw ConfigError(tensor.name, std::to_string(raw.shape.size()) + " axes",
-                        "must have the shape that the policy was made for");
-    const auto n = static_cast<std::size_t>(tensor.num_elements());
-    for (std::size_t k = 0; k < n; ++k) values[at++] = as_float(raw, k);
-  }
-  c.posted.publish();
-}
+void InlinePolicy::post(const Observation& observation) { impl_->features.post(observation); }
 
-void InlinePolicy::observe(Robot& robot, const RobotState& state) {
-  Impl& c = *impl_;
-  robot.observe(state, c.observation);
-  if (c.state_feature != kNone) {
-    const TensorView seen = c.observation.at(kState);
-    bool same = seen.dtype == DType::Float32 && seen.shape.size() == 1 &&
-                seen.shape[0] == static_cast<std::int64_t>(state.num_joints);
-    for (std::size_t j = 0; same && j < static_cast<std::size_t>(state.num_joints); ++j)
-      same = static_cast<const float*>(seen.data)[j] == static_cast<float>(state.position[j]);
-    if (!same)
-      throw ConfigError(
-          kState, "of this robot",
-          "must be the measured positions for a policy inside the tick, which reads them itself");
-  }
-  if (c.posted_floats > 0) post(c.observation);
-}
+void InlinePolicy::observe(Robot& robot, const RobotState& state) { impl_->features.observe(robot, state); }
 
-void InlinePolicy::observe(Robot& robot) noexcept {
-  Impl& c = *impl_;
-  if (!c.states.update()) return;
-  try {
-    robot.observe(c.states.front(), c.observation);
-    post(c.observation);
-  } catch (const std::exception& error) {
-    const std::scoped_lock lock(c.mutex);
-    ++c.observe_failures;
-    c.observe_error = error.what();
-  }
-}
+void InlinePolicy::observe(Robot& robot) noexcept { impl_->features.observe(robot); }
 
 void InlinePolicy::request_stop() noexcept { impl_->stopped.store(true, std::memory_order_relaxed); }
 
@@ -392,9 +290,9 @@ InferenceStats InlinePolicy::stats() const {
   if (c.why != nullptr)
     result.last_error =
         (c.where == kNone ? "" : indexed("denoiser output", static_cast<long>(c.where)) + ": ") + c.why;
-  const std::scoped_lock lock(c.mutex);
-  result.failures += c.observe_failures;
-  if (!c.observe_error.empty()) result.last_error = c.observe_error;
+  const execution::InlineFeatures::Failures observing = c.features.failures();
+  result.failures += observing.count;
+  if (!observing.newest.empty()) result.last_error = observing.newest;
   result.running = !c.stopped.load();
   return result;
 }
