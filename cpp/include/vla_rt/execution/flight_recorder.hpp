@@ -15,8 +15,8 @@ namespace vla_rt {
 /// Ticks, snapshots and chunks are handed over through rings of their own, by the control thread and, where
 /// the policy has one, the inference thread; a thread of this object's writes them. A record that finds its
 /// ring full, or the disk, is dropped and counted; nobody waits. Each record in the file carries its length
-/// and a CRC-32, so that a file cut anywhere opens up to its last whole record. When the file has reached half
-/// of `max_bytes` it becomes PATH.1 at the next snapshot, which is asked for (1 MiB later without one),
+/// and a CRC-32, so that a file cut anywhere opens up to its last whole record. When the file has reached
+/// half of `max_bytes` it becomes PATH.1 at the next snapshot, which is asked for (1 MiB later without one),
 /// replacing the one before, and a new one begins.
 ///
 /// Thread: ticks and snapshots one thread, chunks one, the same or another; `close` the owner; the counts
