@@ -74,14 +74,18 @@ inline void round_rows(const RoundArgs& args) noexcept {
 /// Sums over one tap.
 template <class Number, int Vectors, int Rows>
 inline const std::byte* add_tap(const std::byte* weight, const typename Number::Input* const (&x)[Rows],
-                                int groups, typename Number::Sum (&sum)[Vectors][Rows]) {
+                                int groups, typename Number::Sum (&sum)[Vectors][Rows], Ahead& ahead) {
   constexpr int kBytes = kWidth * Number::kGroup * Number::kWeightBytes;
-  for (int k = 0; k < groups; ++k) {
-    typename Number::Weights w[Vectors];
-    for (int v = 0; v < Vectors; ++v) w[v] = Number::load(weight + v * kBytes);
-    for (int r = 0; r < Rows; ++r)
-      for (int v = 0; v < Vectors; ++v) sum[v][r] = Number::add(sum[v][r], w[v], x[r] + k * Number::kGroup);
-    weight += Vectors * kBytes;
+  for (int k = 0; k < groups;) {
+    ahead.ask();
+    const int end = groups - k < Ahead::kRun ? groups : k + Ahead::kRun;
+    for (; k < end; ++k) {
+      typename Number::Weights w[Vectors];
+      for (int v = 0; v < Vectors; ++v) w[v] = Number::load(weight + v * kBytes);
+      for (int r = 0; r < Rows; ++r)
+        for (int v = 0; v < Vectors; ++v) sum[v][r] = Number::add(sum[v][r], w[v], x[r] + k * Number::kGroup);
+      weight += Vectors * kBytes;
+    }
   }
   return weight;
 }
@@ -99,7 +103,8 @@ inline void finish_tile(const NarrowMatrixArgs& args, int first_output, int firs
 }
 
 template <class Number, int Vectors, int Rows>
-void narrow_tile(const NarrowMatrixArgs& args, const std::byte* weight, int first_output, int first_row) {
+void narrow_tile(const NarrowMatrixArgs& args, const std::byte* weight, int first_output, int first_row,
+                 Ahead ahead) {
   constexpr bool kBytes = Number::kWeightBytes == 1;
   const int groups = groups_of<Number>(args.depth);
   const std::int64_t size = rounded_row_size<Number>(args.depth);
@@ -115,7 +120,7 @@ void narrow_tile(const NarrowMatrixArgs& args, const std::byte* weight, int firs
       typename Number::Sum sum[Vectors][Rows];
       for (int v = 0; v < Vectors; ++v)
         for (int r = 0; r < Rows; ++r) sum[v][r] = Number::zero();
-      weight = add_tap<Number, Vectors, Rows>(weight, x, groups, sum);
+      weight = add_tap<Number, Vectors, Rows>(weight, x, groups, sum, ahead);
       const auto* whole = reinterpret_cast<const float*>(weight);  // the weights' sums
       for (int r = 0; r < Rows; ++r) {
         const float* factors = args.factors + 2 * rows[r * args.taps + tap];
@@ -126,13 +131,13 @@ void narrow_tile(const NarrowMatrixArgs& args, const std::byte* weight, int firs
       }
       weight += Vectors * kWidth * static_cast<int>(sizeof(float));
     } else {
-      weight = add_tap<Number, Vectors, Rows>(weight, x, groups, total);
+      weight = add_tap<Number, Vectors, Rows>(weight, x, groups, total, ahead);
     }
   }
   finish_tile<Vectors, Rows>(args, first_output, first_row, total);
 }
 
-using NarrowTile = void (*)(const NarrowMatrixArgs&, const std::byte*, int, int);
+using NarrowTile = void (*)(const NarrowMatrixArgs&, const std::byte*, int, int, Ahead);
 struct NarrowTileTable {
   NarrowTile of[kMostVectors + 1][kMostRows + 1];
 };
@@ -161,11 +166,12 @@ inline void narrow_panels(const NarrowMatrixArgs& args) {
   const std::int64_t per_output =
       args.taps * (std::int64_t{groups_of<Number>(args.depth)} * Number::kGroup * Number::kWeightBytes +
                    (Number::kWeightBytes == 1 ? static_cast<std::int64_t>(sizeof(float)) : 0));
-  over_tiles(args.num_rows, args.outputs, [&](int first_output, int vectors, int first_row, int rows) {
-    // All panels before this one are whole.
-    kNarrowTiles<Number>.of[vectors][rows](args, args.weight + per_output * first_output, first_output,
-                                           first_row);
-  });
+  constexpr std::int64_t kStep = std::int64_t{kWidth} * Number::kGroup * Number::kWeightBytes;
+  over_tiles(
+      args.num_rows, args.outputs, args.weight, per_output, kStep,
+      [&](const std::byte* weight, int first_output, int vectors, int first_row, int rows, Ahead ahead) {
+        kNarrowTiles<Number>.of[vectors][rows](args, weight, first_output, first_row, ahead);
+      });
 }
 
 inline void narrow_matrix(const NarrowMatrixArgs& args) noexcept {
