@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -119,7 +120,13 @@ def test_a_finished_training_resumes_to_the_same_package(recorded, trained, tmp_
 def test_evaluation_gives_numbers_and_a_picture(trained, capsys):
     pytest.importorskip("matplotlib")
     words = ["eval", str(trained / "package"), "--goals", "2", "--delay", "0.02"]
+    page = trained / "eval.html"
+    words += ["--html", str(page)]
     assert main([*words, "--json", str(trained / "eval.json"), "--plot", str(trained / "eval.png")]) == 0
+    text = page.read_text()
+    assert re.search(r"<th>success</th><td>[\d.]+ %, \d of \d", text)
+    assert text.count("data:image/png;base64,") == 1
+    assert not re.search(r"<script|(src|href)=\"(?!data:)", text)
     result = json.loads((trained / "eval.json").read_text())
     assert result["task"]["attempted"] == 2
     low, high = result["success_interval"]

@@ -40,6 +40,7 @@ __all__: list[str] = [
     "EndEffectorPoseSpace",
     "EnforcerReport",
     "FastTokenizer",
+    "FlightFollower",
     "FlightRecording",
     "FlowMatchingSampler",
     "FormatError",
@@ -2885,6 +2886,11 @@ class FlightRecording:
         N.
         """
     @property
+    def num_pictures(self) -> int:
+        """
+        Pictures in the file.
+        """
+    @property
     def num_ticks(self) -> int:
         """
         Ticks in the file.
@@ -2898,6 +2904,62 @@ class FlightRecording:
     def period_s(self) -> float:
         """
         Of the ticks [s].
+        """
+
+class FlightFollower:
+    """
+    Reads a flight recording from its beginning on, also while it is being written.
+
+    Executor and enforcer are run again on what is read, which tells seams and violations.
+
+    Args:
+        path: The file; it need not be there yet.
+    """
+    def __init__(self, path: os.PathLike[str] | str | bytes) -> None: ...
+    def read(self, is_over: bool = False) -> typing.Any:
+        """
+        What is new since the last call.
+
+        Args:
+            is_over: The run has ended: what is in the file is all there will be. Else the newest 0.2 s are held back.
+
+        Returns:
+            None as long as there is no recording; ticks and chunks, as `FlightRecording` has them; pictures: time_ns, name,
+            pixels (H, W, 3); seams: time_ns, sequence, position, velocity, acceleration (D,); violations: time_ns, joint, cause,
+            wanted, given; has_more: True when another call may find more at once.
+
+        Raises:
+            FormatError: The file is no recording.
+        """
+    @property
+    def has_surroundings(self) -> bool:
+        """
+        Walls or obstacles: no violations are told.
+        """
+    @property
+    def has_tool_actions(self) -> bool:
+        """
+        Chunks are of the tool: no seams are told.
+        """
+    @property
+    def limits(self) -> JointLimits:
+        """
+        What commands are held to.
+        """
+    @property
+    def num_joints(self) -> int:
+        """
+        N.
+        """
+    @property
+    def period_s(self) -> float:
+        """
+        Of the ticks [s].
+        """
+    @property
+    def wall_offset_ns(self) -> int:
+        """
+        What the wall clock was ahead of the steady clock as the run began [ns]; 0: not recorded.
         """
 
 class ChunkSource:
@@ -3085,6 +3147,13 @@ class ControlConfig:
         """
     @record_max_mb.setter
     def record_max_mb(self, arg0: typing.SupportsFloat | typing.SupportsIndex) -> None: ...
+    @property
+    def record_pictures(self) -> bool:
+        """
+        Pictures the policy sees, too.
+        """
+    @record_pictures.setter
+    def record_pictures(self, arg0: bool) -> None: ...
     @property
     def violation_log(self) -> str:
         """

@@ -94,6 +94,11 @@ class ControlConfig:
         violation_log: File for every wish that was not granted, see `ViolationLog`; None is none.
         record: File that keeps every tick and every chunk, see `FlightRecording`; None is none.
         record_max_mb: Largest size of that file and of the part before it together [MiB].
+        record_pictures: Keep the pictures that the policy sees in it too.
+        mcap: File for Foxglove that is written while the run goes on, pictures included; see `write_mcap`.
+            None is none; takes `pip install 'vla-rt[mcap]'`.
+        mcap_rate_hz: Of joints and ticks in that file; None is every tick.
+        joint_names: For logs; None is those of `kinematics` where they are as many.
 
     Raises:
         ConfigError: A value is outside its bounds; names field, value and bound.
@@ -146,6 +151,10 @@ class ControlConfig:
     violation_log: str | Path | None = None
     record: str | Path | None = None
     record_max_mb: float = 1024.0
+    record_pictures: bool = False
+    mcap: str | Path | None = None
+    mcap_rate_hz: float | None = 100.0
+    joint_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         self.validate()
@@ -227,6 +236,9 @@ class ControlConfig:
             1 <= self.record_max_mb <= 1e6, "record_max_mb", self.record_max_mb, "must be in [1, 1e6] MiB"
         )
         core.record_max_mb = self.record_max_mb
+        core.record_pictures = self.record_pictures
+        rate = self.mcap_rate_hz
+        require(rate is None or rate > 0, "mcap_rate_hz", rate, "must be > 0")
         return core
 
     def guidance_options(self) -> _core.GuidanceOptions:

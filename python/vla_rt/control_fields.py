@@ -26,7 +26,8 @@ _WORDS = (
     "delta_frame",
 )
 _INTEGERS = ("execution_horizon", "priority", "cpu", "seed")
-_FLAGS = ("path_preserving", "lock_memory")
+_FLAGS = ("path_preserving", "lock_memory", "record_pictures")
+_PATHS = ("violation_log", "record", "mcap")
 _OBJECTS = {
     "limits": JointLimits,
     "kinematics": Kinematics,
@@ -58,8 +59,9 @@ _OPTIONAL = (
     "kinematics",
     "workspace",
     "collision",
-    "violation_log",
-    "record",
+    *_PATHS,
+    "mcap_rate_hz",
+    "joint_names",
     "action_space",
     "gripper",
     "posture",
@@ -77,8 +79,11 @@ def check_type(name: str, value: object) -> None:
         kind = _OBJECTS[name]
         found = type(value).__name__
         require(isinstance(value, kind), name, found, f"must be a {kind.__name__} or None")
-    elif name in ("violation_log", "record"):
+    elif name in _PATHS:
         require(isinstance(value, (str, Path)), name, value, "must be a path")
+    elif name == "joint_names":
+        named = isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value)
+        require(named, name, value, "must be a sequence of names")
     elif name == "action_space":
         ActionMeaning.of(value)
     elif name in _WORDS:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from math import isclose
 from numbers import Real
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,7 +18,12 @@ from vla_rt.control_config import ControlConfig
 from vla_rt.errors import ConfigError, error, require
 from vla_rt.tool_actions import meaning_for
 
+if TYPE_CHECKING:
+    from vla_rt.mcap_log import LiveMcap, LogView
+
 __all__ = ["ControlLoop", "RunReport"]
+
+_UNNAMED_RECORD_MB = 64.0  # of a recording that is only read by what logs the run
 
 #: What a policy in Python may be: observation features by name -> actions (T, N).
 PolicyFunction = Callable[[dict[str, NDArray[Any]]], ArrayLike]
@@ -57,6 +64,7 @@ class RunReport:
         tracking_rms: Of measured - commanded position [rad] or [m].
         limiting_rms: Of wished - commanded position while the wish was followed [rad] or [m].
         realtime: What the kernel granted, and `refused`: one sentence per refusal.
+        mcap: Of the log for Foxglove, where there is one: messages, and error, why it ended early, or None.
         dropped_records: Ticks missing in `trace` and the rms because the recorder was behind.
         trace: The newest ticks: time_s, wakeup_us, compute_us (n,), measured_position,
             measured_velocity, command_position,
@@ -95,6 +103,7 @@ class RunReport:
     handovers: dict[str, NDArray[Any]] = field(repr=False, compare=False)
     seams: dict[str, NDArray[Any]] = field(repr=False, compare=False)
     limits: dict[str, NDArray[Any]] = field(repr=False, compare=False)
+    mcap: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
@@ -153,6 +162,11 @@ class ControlLoop:
         self._source = _source_of(policy, core.chunk_period_s, config, robot.num_joints)
         self._config = config
         self._limits = config.limits if config.limits is not None else limits
+        self._record = config.record if config.mcap is None else _recording_for(config, robot.num_joints)
+        if config.mcap is not None:
+            core.record = str(self._record)
+            core.record_pictures = True
+            core.record_max_mb = config.record_max_mb if config.record is not None else _UNNAMED_RECORD_MB
         self._core = _core.ControlLoop(robot, self._source, core)
 
     @property
@@ -173,14 +187,34 @@ class ControlLoop:
         given: object = duration_s
         is_number = isinstance(given, Real) and not isinstance(given, bool)
         require(is_number, "duration_s", duration_s, "must be a number in (0, 1e6] s")
-        report = self._core.run(duration_s)
+        with self._logging() as log:
+            report = self._core.run(duration_s)
         return RunReport(
+            mcap=None if log is None else log.result,
             **report.to_dict(),
             trace=report.trace(),
             handovers=report.handovers(),
             seams=report.seams(),
             limits={name: getattr(self._limits, name) for name in LIMIT_FIELDS},
         )
+
+    @contextmanager
+    def _logging(self) -> Iterator[LiveMcap | None]:
+        """The thread that writes `mcap` from the recording, which is removed where nobody asked for it."""
+        config = self._config
+        if config.mcap is None:
+            yield None
+            return
+        from vla_rt.mcap_log import LiveMcap
+
+        recording = Path(str(self._record))
+        try:
+            with LiveMcap(recording, Path(config.mcap), _view(config)) as log:
+                yield log
+        finally:
+            if config.record is None:
+                for file in (recording, recording.with_name(recording.name + ".1")):
+                    file.unlink(missing_ok=True)
 
     def request_stop(self) -> None:
         """End the run in progress early, with the certified stop. Any thread."""
@@ -189,6 +223,26 @@ class ControlLoop:
     def stop_inference(self) -> None:
         """End the inference of the run in progress: the plan is finished, then the watchdog faults."""
         self._core.stop_inference()
+
+
+def _view(config: ControlConfig) -> LogView:
+    from vla_rt.mcap_log import LogView
+
+    return LogView(config.mcap_rate_hz, config.joint_names, config.kinematics, config.chain_joints)
+
+
+def _recording_for(config: ControlConfig, joints: int) -> str | Path:
+    """Where a run records that is logged for Foxglove; raises what the logging would."""
+    from vla_rt.mcap_log import mcap_writer
+
+    mcap_writer()
+    view = _view(config)
+    view.names(joints)
+    if view.kinematics is not None:
+        view.chain(joints)
+    assert config.mcap is not None
+    file = Path(config.mcap)
+    return config.record if config.record is not None else file.with_name(f".{file.name}.flight")
 
 
 def _known_to(policy: Any, name: str) -> Any:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vla_rt import _drawing as drawing
+from vla_rt.report_page import Sections, png_of, write_page
 
 if TYPE_CHECKING:
     from vla_rt.tasks import EvaluationResult
 
-__all__ = ["plot_evaluation"]
+__all__ = ["plot_evaluation", "write_evaluation_page"]
 
 _REACHED, _FAILED = drawing.JOINTS[2], drawing.LIMIT
 
@@ -30,16 +31,35 @@ def plot_evaluation(result: EvaluationResult, path: Path, title: str, tolerance_
         ConfigError: matplotlib is not installed.
     """
     with drawing.style():
-        figure = drawing.figure(12.0, 7.0)
-        axes = figure.subplots(2, 3, width_ratios=(1.25, 1.0, 1.0))
-        _draw_approach(axes[0, 0], result, tolerance_m)
-        _draw_speed(axes[1, 0], result)
-        _draw_places(axes[0, 1], result)
-        _draw_times(axes[1, 1], result)
-        _draw_latency(axes[0, 2], result)
-        _draw_figures(axes[1, 2], result)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
-        drawing.save(figure, path)
+        drawing.save(_drawn(result, title, tolerance_m), path)
+
+
+def write_evaluation_page(
+    result: EvaluationResult, path: Path, title: str, tolerance_m: float | None, tables: Sections
+) -> None:
+    """Writes one HTML page with the picture and tables of figures; it needs nothing else to be shown.
+
+    Raises:
+        ConfigError: matplotlib is not installed, or the file cannot be written.
+    """
+    violations = result.limit_violations
+    words = f"{violations} limit violations, {result.task.success_rate:.0%} reached"
+    with drawing.style():
+        pictures = [("Ways, times, speed and latency", png_of(_drawn(result, title, tolerance_m)))]
+    write_page(path, title, (violations == 0, words), tables, pictures)
+
+
+def _drawn(result: EvaluationResult, title: str, tolerance_m: float | None) -> Any:
+    figure = drawing.figure(12.0, 7.0)
+    axes = figure.subplots(2, 3, width_ratios=(1.25, 1.0, 1.0))
+    _draw_approach(axes[0, 0], result, tolerance_m)
+    _draw_speed(axes[1, 0], result)
+    _draw_places(axes[0, 1], result)
+    _draw_times(axes[1, 1], result)
+    _draw_latency(axes[0, 2], result)
+    _draw_figures(axes[1, 2], result)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold")
+    return figure
 
 
 def _ways(result: EvaluationResult) -> list[tuple[bool, Any, Any]]:

@@ -18,6 +18,8 @@ from vla_rt.control_config import ControlConfig
 from vla_rt.errors import ConfigError, error, require
 from vla_rt.run_sections import (
     CONTROL_SECTIONS,
+    LOG_FILES,
+    LOG_OPTIONS,
     OWN_SECTIONS,
     LoggingSection,
     PolicySection,
@@ -90,8 +92,9 @@ class RunConfig:
         for name in CONTROL_SECTIONS:
             control |= _section(name, values)
         logging = LoggingSection(**own["logging"])
-        control |= {"trace_s": logging.trace_s, "record_max_mb": logging.record_max_mb}
-        for name in ("violation_log", "record"):
+        control |= {name: getattr(logging, name) for name in LOG_OPTIONS}
+        control["joint_names"] = own["robot"].get("joint_names")
+        for name in LOG_FILES:
             if (file := getattr(logging, name)) is not None:
                 control[name] = str(_beside(folder, file))
         if own["limits"]:
@@ -334,6 +337,7 @@ class _named:
         prefix = self._prefix
         if not prefix:
             field = cause.name.partition("[")[0].partition(".")[0]
-            prefix = next((f"{s}." for s, names in CONTROL_SECTIONS.items() if field in names), "")
+            owners = {**CONTROL_SECTIONS, "logging": (*LOG_FILES, *LOG_OPTIONS)}
+            prefix = next((f"{s}." for s, names in owners.items() if field in names), "")
         if prefix and not cause.name.startswith(prefix):
             raise error(ConfigError, prefix + cause.name, cause.value, cause.bound) from cause

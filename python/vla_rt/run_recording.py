@@ -25,16 +25,19 @@ _MOTION = ("measured_position", "command_position", "command_velocity", "command
 
 @dataclass(frozen=True)
 class RunRecording:
-    """What `save_run` keeps.
+    """What `save_run` keeps, or what `vla_rt.flight_run.load_flight` makes of a flight recording.
 
     Attributes:
-        report: `RunReport.to_dict()`.
+        report: `RunReport.to_dict()`, or as much of it as a flight recording tells.
         trace: Arrays of `RunReport.trace`, and so on.
         handovers: Of the chunks.
         seams: Between them.
         limits: Of the joints.
         joint_names: In the order of the limits.
         title: What ran.
+        chunks: As `FlightRecording` has them; of flight recordings alone, as all that follows.
+        violations: Wishes that were not granted, as `FlightFollower` tells them.
+        pictures: A few of those that the policy saw.
     """
 
     report: dict[str, Any]
@@ -44,6 +47,9 @@ class RunRecording:
     limits: dict[str, NDArray[Any]]
     joint_names: tuple[str, ...]
     title: str
+    chunks: tuple[dict[str, Any], ...] = ()
+    violations: tuple[dict[str, Any], ...] = ()
+    pictures: tuple[dict[str, Any], ...] = ()
 
 
 def save_run(report: RunReport, path: str | Path, joint_names: tuple[str, ...] = (), title: str = "") -> None:
@@ -84,7 +90,10 @@ def load_run(path: str | Path) -> RunRecording:
             groups[group][key] = value
         found = RunRecording(
             dict(about["report"]),
-            **groups,
+            groups["trace"],
+            groups["handovers"],
+            groups["seams"],
+            groups["limits"],
             joint_names=tuple(about["joint_names"]),
             title=str(about["title"]),
         )

@@ -76,6 +76,9 @@ class LoggingSection:
         violation_log: File for every wish that was not granted.
         record: File that keeps every tick and chunk, for `vla-rt replay`.
         record_max_mb: Largest size of that file and of the part before it together [MiB].
+        record_pictures: Keep the pictures that the policy sees in it too.
+        mcap: File for Foxglove, written while the run goes on.
+        mcap_rate_hz: Of joints and ticks in that file; null is every tick.
         trace_s: Newest part of a run that is kept for plots [s].
     """
 
@@ -84,6 +87,9 @@ class LoggingSection:
     violation_log: str | None = None
     record: str | None = None
     record_max_mb: float = 1024.0
+    record_pictures: bool = False
+    mcap: str | None = None
+    mcap_rate_hz: float | None = 100.0
     trace_s: float = 60.0
 
 
@@ -162,7 +168,10 @@ CONTROL_SECTIONS: dict[str, tuple[str, ...]] = {
         "first_state_timeout_s",
     ),
 }
-ELSEWHERE = ("limits", "collision", "violation_log", "record", "record_max_mb", "trace_s")
+#: Fields of `ControlConfig` that stand in `logging`: files, and others.
+LOG_FILES = ("violation_log", "record", "mcap")
+LOG_OPTIONS = ("trace_s", "record_max_mb", "record_pictures", "mcap_rate_hz")
+ELSEWHERE = ("limits", "collision", "joint_names", *LOG_FILES, *LOG_OPTIONS)
 _CHOICES = {
     "mode": ("receding", "ensemble", "async", "rtc"),
     "interpolation": ("linear", "cubic", "quintic"),

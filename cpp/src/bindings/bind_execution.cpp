@@ -171,6 +171,7 @@ void bind_config(py::module_& m) {
           py::arg("kinematics"), py::arg("workspace"), py::arg("collision"), py::arg("chain_joints"),
           "What the commands keep clear of, as `ConstraintEnforcer`.")
       .def_readwrite("record", &ControlConfig::record, "File, empty: none; see `FlightRecording`.")
+      .def_readwrite("record_pictures", &ControlConfig::record_pictures, "Pictures the policy sees, too.")
       .def_readwrite("record_max_mb", &ControlConfig::record_max_mb, "[MiB] of it and the part before it.")
       .def_readwrite("violation_log", &ControlConfig::violation_log, "File, empty: none; see `ViolationLog`.")
       .def_property_readonly(

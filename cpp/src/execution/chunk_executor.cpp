@@ -309,9 +309,11 @@ ExecutorCounters ChunkExecutor::counters() const noexcept {
           .overtaken = e.overtaken.get()};
 }
 
-std::vector<Seam> ChunkExecutor::seams() const {
+std::vector<Seam> ChunkExecutor::seams() const { return seams(INT64_MIN); }
+
+std::vector<Seam> ChunkExecutor::seams(TimeNs after) const {
   const std::lock_guard lock(impl_->mutex);
-  return impl_->planner.seams.to_vector();
+  return impl_->planner.seams.later_than(after);
 }
 
 }  // namespace vla_rt

@@ -69,6 +69,12 @@ std::string describe(const Fault& fault, const Robot& robot) {
   return reason.empty() ? fault.text() : "driver error: " + reason;
 }
 
+// What the wall clock is ahead of the steady clock.
+TimeNs wall_offset() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() - steady_now();
+}
+
 FlightSetup setup_of(const Controller& controller, const ControlConfig& config, const RobotState& first) {
   const ControllerConfig& c = controller.config();
   const Surroundings& around = c.surroundings;
@@ -79,7 +85,8 @@ FlightSetup setup_of(const Controller& controller, const ControlConfig& config, 
           .start_position = first.position,
           .has_tool_actions = c.cartesian.has_value(),
           .has_surroundings = !around.workspaces.empty() || around.collision || around.check,
-          .part = 0};
+          .part = 0,
+          .wall_offset_ns = wall_offset()};
 }
 
 SeamSummary::Jump jump_of(const std::vector<Seam>& seams, JointArray Seam::* quantity) {
@@ -192,7 +199,7 @@ RunReport ControlLoop::run(double duration_s, const std::function<bool()>& inter
 
   if (!config.record.empty())
     flight.emplace(config.record, setup_of(c.controller, config, first),
-                   static_cast<std::uint64_t>(config.record_max_mb * (1 << 20)));
+                   static_cast<std::uint64_t>(config.record_max_mb * (1 << 20)), config.record_pictures);
   FlightRecorder* const recording = flight ? &*flight : nullptr;
   TickRecorder recorder(first.num_joints,
                         static_cast<std::size_t>(std::ceil(config.trace_s / config.controller.period_s)));

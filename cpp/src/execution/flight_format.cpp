@@ -70,9 +70,10 @@ void visit_limits(F& f, Limits& limits) {
 
 template <bool reading, class F, class Setup>
 void visit_setup(F& f, Setup& s) {
-  std::uint32_t version = 1;
+  std::uint32_t version = 2;
   f("version", version);
-  if (version != 1) throw FormatError("version", std::to_string(version), "must be 1");
+  if (version != 1 && version != 2) throw FormatError("version", std::to_string(version), "must be 1 or 2");
+  if (version > 1) f("wall_offset_ns", s.wall_offset_ns);
   f("period_s", s.period_s);
   visit_limits<reading>(f, s.limits);
   f("path_preserving", s.enforcer.path_preserving);
@@ -137,6 +138,13 @@ void put(std::vector<char>& out, const T* values, std::size_t n) {
   out.insert(out.end(), bytes, bytes + n * sizeof(T));
 }
 
+// What of a picture lies before its name and its pixels.
+struct PictureHead {
+  TimeNs time_ns;
+  std::int32_t height, width;
+  std::uint64_t name_length;
+};
+
 // What of a chunk lies before its rows.
 struct ChunkHead {
   TimeNs time_ns, cursor_ns;
@@ -153,6 +161,15 @@ std::uint32_t frame_crc(FrameType type, std::span<const char> payload) noexcept 
   crc.add({reinterpret_cast<const char*>(&type), sizeof type});
   crc.add(payload);
   return crc.value();
+}
+
+std::optional<std::span<const char>> whole_frame(std::span<const char> bytes, FrameHead& head) noexcept {
+  if (bytes.size() < sizeof head) return {};
+  std::memcpy(&head, bytes.data(), sizeof head);
+  if (head.length > kMaxPayload || bytes.size() - sizeof head < head.length) return {};
+  const std::span<const char> payload = bytes.subspan(sizeof head, head.length);
+  if (frame_crc(head.type, payload) != head.crc) return {};
+  return payload;
 }
 
 void append(const FlightSetup& setup, std::vector<char>& out) {
@@ -193,6 +210,18 @@ void append(const FlightSnapshot& snapshot, std::vector<char>& out) {
   put(out, &snapshot.tick, 1);
   put(out, snapshot.enforcer.joints.data(), static_cast<std::size_t>(snapshot.enforcer.num_joints));
   close_frame(out, begin, FrameType::Snapshot);
+}
+
+void append(const FlightPicture& picture, std::vector<char>& out) {
+  const std::size_t begin = open_frame(out);
+  const PictureHead head{.time_ns = picture.time_ns,
+                         .height = picture.height,
+                         .width = picture.width,
+                         .name_length = picture.name.size()};
+  put(out, &head, 1);
+  put(out, picture.name.data(), picture.name.size());
+  put(out, picture.pixels.data(), picture.pixels.size());
+  close_frame(out, begin, FrameType::Picture);
 }
 
 FlightSetup parse_setup(std::span<const char> payload) {
@@ -265,6 +294,23 @@ bool parse(std::span<const char> payload, FlightSnapshot& snapshot) noexcept {
   std::memcpy(&snapshot.tick, payload.data(), head);
   snapshot.enforcer.num_joints = static_cast<std::int32_t>(n);
   std::memcpy(snapshot.enforcer.joints.data(), payload.data() + head, payload.size() - head);
+  return true;
+}
+
+bool parse(std::span<const char> payload, FlightPicture& picture) {
+  PictureHead head;
+  if (payload.size() < sizeof head) return false;
+  std::memcpy(&head, payload.data(), sizeof head);
+  payload = payload.subspan(sizeof head);
+  if (head.height < 1 || head.width < 1 || head.name_length > payload.size()) return false;
+  const std::span<const char> pixels = payload.subspan(head.name_length);
+  const auto count = 3 * static_cast<std::uint64_t>(head.height) * static_cast<std::uint64_t>(head.width);
+  if (pixels.size() != count || count > FlightPicture::kMaxBytes) return false;
+  picture.time_ns = head.time_ns;
+  picture.height = head.height;
+  picture.width = head.width;
+  picture.name.assign(payload.data(), head.name_length);
+  picture.pixels.assign(pixels.begin(), pixels.end());
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -21,15 +22,18 @@ static_assert(std::endian::native == std::endian::little, "recordings are little
 
 inline constexpr std::string_view kFileMagic = "VLARTFR1";
 
-enum class FrameType : std::uint32_t { Setup = 1, Tick = 2, Chunk = 3, Snapshot = 4 };
+enum class FrameType : std::uint32_t { Setup = 1, Tick = 2, Chunk = 3, Snapshot = 4, Picture = 5 };
 
 struct FrameHead {
   std::uint32_t length = 0;  // of the payload
   FrameType type = FrameType::Setup;
   std::uint32_t crc = 0;
 };
-inline constexpr std::size_t kMaxPayload = 1u << 20;
+inline constexpr std::size_t kMaxPayload = FlightPicture::kMaxBytes + (1u << 20);
 
+/// The payload of the frame that `bytes` begin with, and its head; nothing when it is not whole.
+[[nodiscard]] std::optional<std::span<const char>> whole_frame(std::span<const char> bytes,
+                                                               FrameHead& head) noexcept;
 /// CRC-32 of type and payload.
 [[nodiscard]] std::uint32_t frame_crc(FrameType type, std::span<const char> payload) noexcept;
 
@@ -38,6 +42,7 @@ void append(const FlightSetup& setup, std::vector<char>& out);
 void append(const FlightTick& tick, std::vector<char>& out);
 void append(const FlightChunk& chunk, std::vector<char>& out);
 void append(const FlightSnapshot& snapshot, std::vector<char>& out);
+void append(const FlightPicture& picture, std::vector<char>& out);
 
 // Reads a payload. `parse` of the set-up throws FormatError naming the field; the others answer false for
 // what no recorder with this set-up writes.
@@ -45,5 +50,6 @@ void append(const FlightSnapshot& snapshot, std::vector<char>& out);
 [[nodiscard]] bool parse(std::span<const char> payload, const FlightSetup& setup, FlightTick& tick) noexcept;
 [[nodiscard]] bool parse(std::span<const char> payload, const FlightSetup& setup, FlightChunk& chunk);
 [[nodiscard]] bool parse(std::span<const char> payload, FlightSnapshot& snapshot) noexcept;
+[[nodiscard]] bool parse(std::span<const char> payload, FlightPicture& picture);
 
 }  // namespace vla_rt::execution

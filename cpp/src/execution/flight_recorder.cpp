@@ -20,7 +20,7 @@
 namespace vla_rt {
 namespace {
 
-constexpr std::size_t kTickRing = 2048, kChunkRing = 16, kSnapshotRing = 4;
+constexpr std::size_t kTickRing = 2048, kChunkRing = 16, kSnapshotRing = 4, kPictureRing = 16;
 constexpr std::chrono::milliseconds kDrainPeriod{10};
 constexpr int kSyncPeriods = 100;          // of these: a power cut costs a second
 constexpr std::size_t kBuffer = 1u << 20;  // bytes written at once at most
@@ -31,9 +31,11 @@ struct FlightRecorder::Impl {
   const std::string path;
   FlightSetup setup;
   const std::uint64_t max_bytes;
+  const bool keeps_pictures;
   SpscRing<FlightTick> ticks{kTickRing};
   SpscRing<FlightChunk> chunks{kChunkRing};
   SpscRing<FlightSnapshot> snapshots{kSnapshotRing};
+  SpscRing<std::shared_ptr<const FlightPicture>> pictures{kPictureRing};
   std::atomic<bool> snapshot_wanted{true};
   std::atomic<std::uint64_t> written{0}, refused{0};
 
@@ -52,9 +54,10 @@ struct FlightRecorder::Impl {
   FlightTick tick;
   FlightChunk chunk;
   FlightSnapshot snapshot;
+  std::shared_ptr<const FlightPicture> picture;
 
-  Impl(const std::string& path_in, const FlightSetup& setup_in, std::uint64_t max_bytes_in)
-      : path(path_in), setup(setup_in), max_bytes(max_bytes_in) {}
+  Impl(const std::string& path_in, const FlightSetup& setup_in, std::uint64_t max_bytes_in, bool pictures_in)
+      : path(path_in), setup(setup_in), max_bytes(max_bytes_in), keeps_pictures(pictures_in) {}
 
   // What a file begins with.
   [[nodiscard]] bool begin() noexcept {
@@ -136,6 +139,8 @@ struct FlightRecorder::Impl {
       take_snapshots(tick.head.tick);
       append(tick);
     }
+    while (pictures.pop(picture)) append(*picture);
+    picture.reset();
     flush();
   }
 
@@ -160,10 +165,11 @@ struct FlightRecorder::Impl {
   }
 };
 
-FlightRecorder::FlightRecorder(const std::string& path, const FlightSetup& setup, std::uint64_t max_bytes) {
+FlightRecorder::FlightRecorder(const std::string& path, const FlightSetup& setup, std::uint64_t max_bytes,
+                               bool keeps_pictures) {
   if (max_bytes < (1u << 20))
     throw ConfigError("max_bytes", std::to_string(max_bytes), "must be at least 1048576");
-  impl_ = std::make_unique<Impl>(path, setup, max_bytes);
+  impl_ = std::make_unique<Impl>(path, setup, max_bytes, keeps_pictures);
   impl_->buffer.reserve(2 * kBuffer);
   if (!impl_->begin()) {
     const std::string why = std::strerror(errno);
@@ -184,6 +190,14 @@ void FlightRecorder::push(const FlightSnapshot& snapshot) noexcept VLA_RT_NONBLO
   impl_->snapshots.push(snapshot);
 }
 void FlightRecorder::push(const FlightChunk& chunk) noexcept VLA_RT_NONBLOCKING { impl_->chunks.push(chunk); }
+
+void FlightRecorder::push(const std::shared_ptr<const FlightPicture>& picture) noexcept {
+  if (picture->pixels.size() <= FlightPicture::kMaxBytes && picture->name.size() < 1024)
+    impl_->pictures.push(picture);
+  else
+    impl_->refused.fetch_add(1, std::memory_order_relaxed);
+}
+bool FlightRecorder::keeps_pictures() const noexcept { return impl_->keeps_pictures; }
 
 bool FlightRecorder::wants_snapshot(std::uint64_t tick) noexcept VLA_RT_NONBLOCKING {
   const bool wanted = impl_->snapshot_wanted.load(std::memory_order_relaxed);
@@ -207,11 +221,11 @@ std::uint64_t FlightRecorder::written() const noexcept {
   return impl_->written.load(std::memory_order_relaxed);
 }
 std::size_t FlightRecorder::pending() const noexcept {
-  return impl_->ticks.size() + impl_->chunks.size() + impl_->snapshots.size();
+  return impl_->ticks.size() + impl_->chunks.size() + impl_->snapshots.size() + impl_->pictures.size();
 }
 std::uint64_t FlightRecorder::dropped() const noexcept {
   return impl_->ticks.dropped() + impl_->chunks.dropped() + impl_->snapshots.dropped() +
-         impl_->refused.load(std::memory_order_relaxed);
+         impl_->pictures.dropped() + impl_->refused.load(std::memory_order_relaxed);
 }
 
 }  // namespace vla_rt

@@ -21,15 +21,10 @@ struct FlightRecording::Impl {
   std::vector<std::size_t> ticks;  // where their payloads begin
   std::map<std::uint64_t, std::span<const char>> snapshots;
   std::vector<std::unique_ptr<FlightChunk>> chunks;
+  std::uint64_t pictures = 0;
 
-  // The payload of the frame at `at`; nothing when it is not whole.
   [[nodiscard]] std::optional<std::span<const char>> frame(std::size_t at, FrameHead& head) const {
-    if (bytes.size() - at < sizeof head) return {};
-    std::memcpy(&head, bytes.data() + at, sizeof head);
-    if (head.length > execution::kMaxPayload || bytes.size() - at - sizeof head < head.length) return {};
-    const std::span<const char> payload = std::span(bytes).subspan(at + sizeof head, head.length);
-    if (execution::frame_crc(head.type, payload) != head.crc) return {};
-    return payload;
+    return execution::whole_frame(std::span(bytes).subspan(at), head);
   }
 
   void index() {
@@ -67,6 +62,12 @@ struct FlightRecording::Impl {
         snapshots[snapshot.tick] = payload;
         return true;
       }
+      case FrameType::Picture: {
+        FlightPicture picture;
+        if (!execution::parse(payload, picture)) return false;
+        ++pictures;
+        return true;
+      }
       case FrameType::Setup:
         break;
     }
@@ -95,6 +96,7 @@ FlightRecording::~FlightRecording() = default;
 
 const FlightSetup& FlightRecording::setup() const noexcept { return impl_->setup; }
 std::uint64_t FlightRecording::num_ticks() const noexcept { return impl_->ticks.size(); }
+std::uint64_t FlightRecording::num_pictures() const noexcept { return impl_->pictures; }
 std::uint64_t FlightRecording::cut_bytes() const noexcept { return impl_->bytes.size() - impl_->whole; }
 const std::vector<std::unique_ptr<FlightChunk>>& FlightRecording::chunks() const noexcept {
   return impl_->chunks;

@@ -1,6 +1,7 @@
 #include "execution/flight_rerun.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -14,11 +15,12 @@ constexpr TimeNs kNever = INT64_MAX;
 
 }  // namespace
 
-FlightRerun::FlightRerun(const FlightSetup& setup, const Chunks& chunks)
+FlightRerun::FlightRerun(const FlightSetup& setup, const Chunks& chunks, FlightEvents* events)
     : setup_(setup),
       chunks_(chunks),
       n_(static_cast<std::size_t>(setup.limits.num_joints)),
       blend_ns_(from_seconds(setup.executor.blend_s)),
+      events_(events),
       enforcer_known_(setup.part == 0) {
   const std::span<const double> start{setup.start_position.data(), n_};
   try {
@@ -33,9 +35,15 @@ FlightRerun::FlightRerun(const FlightSetup& setup, const Chunks& chunks)
   } catch (const ConfigError& error) {
     throw FormatError(error.name(), error.value(), error.bound());
   }
-  for (const auto& chunk : chunks)
-    longest_ns_ = std::max(
-        longest_ns_, std::clamp<TimeNs>(chunk->chunk.period_ns, 0, 60 * kNsPerSecond) * chunk->chunk.horizon);
+}
+
+TimeNs FlightRerun::longest_ns() const noexcept {
+  TimeNs longest = 0;
+  for (const auto& c : chunks_)
+    if (c)
+      longest =
+          std::max(longest, std::clamp<TimeNs>(c->chunk.period_ns, 0, 60 * kNsPerSecond) * c->chunk.horizon);
+  return longest;
 }
 
 bool FlightRerun::tick(const FlightTick& tick, const EnforcerSnapshot* after) {
@@ -105,7 +113,7 @@ void FlightRerun::push_chunks(const FlightTick& tick) {
     push(record);
     if (std::exchange(plan_known_, true)) continue;
     if (executor_from_ != kNever)
-      executor_from_ = std::max(executor_from_, tick.head.plan_ns + 2 * longest_ns_ + blend_ns_);
+      executor_from_ = std::max(executor_from_, tick.head.plan_ns + 2 * longest_ns() + blend_ns_);
   }
   if (applied_ == tick.head.plan_number) return;
   result_.missing_chunks += tick.head.plan_number - applied_;
@@ -120,7 +128,7 @@ void FlightRerun::find_takeover(const FlightTick& tick) {
   if (before == 0 || sequence == 0 || sequence == before) return;
   const auto end = chunks_.begin() + static_cast<std::ptrdiff_t>(next_chunk_);
   auto chunk = std::find_if(chunks_.begin(), end, [&](const auto& c) {
-    return c->result == PushResult::Accepted && c->chunk.sequence == sequence;
+    return c && c->result == PushResult::Accepted && c->chunk.sequence == sequence;
   });
   if (chunk == end) return;
   executor_->reset();
@@ -131,15 +139,45 @@ void FlightRerun::find_takeover(const FlightTick& tick) {
 
 bool FlightRerun::rerun_executor(const FlightTick& tick) {
   if (!executor_) return true;
+  const std::size_t known = next_chunk_;
   push_chunks(tick);
+  if (next_chunk_ != known) next_seam_ = INT64_MIN;  // to be looked for
   find_takeover(tick);
   JointArray q{}, dq{};
   (void)executor_->at(tick.head.plan_ns, {q.data(), n_}, {dq.data(), n_});
+  if (events_ != nullptr) note_seams(tick);
   if (!plan_known_ || executor_from_ == kNever || tick.head.plan_ns < executor_from_) return true;
   ++result_.executor_ticks;
   for (std::size_t j = 0; j < n_; ++j) dq[j] *= tick.head.plan_rate;
   return same(tick, FlightSignal::Target, {q.data(), n_}) &&
          same(tick, FlightSignal::TargetVelocity, {dq.data(), n_});
+}
+
+// A seam counts when the plan has come to it: a later chunk may still replace one that lies ahead.
+void FlightRerun::note_seams(const FlightTick& tick) {
+  if (tick.head.plan_ns < next_seam_) return;
+  next_seam_ = INT64_MAX;
+  for (const Seam& seam : executor_->seams(seams_until_)) {
+    if (seam.time_ns > tick.head.plan_ns) {
+      next_seam_ = seam.time_ns;
+      break;
+    }
+    seams_until_ = seam.time_ns;
+    events_->seams.push_back(
+        {.time_ns = tick.head.time_ns, .chunk_sequence = tick.head.chunk_sequence, .seam = seam});
+  }
+}
+
+void FlightRerun::note_violations(const FlightTick& tick) {
+  std::array<WishLogEntry, 2 * kCauses.size()> entries;
+  violations_ = std::max(violations_, enforcer_->log_count() - ConstraintEnforcer::kLogCapacity);
+  while (violations_ < enforcer_->log_count()) {
+    const int n = enforcer_->copy_log(entries, violations_);
+    for (int k = 0; k < n; ++k)
+      events_->violations.push_back(
+          {.time_ns = tick.head.time_ns, .wish = entries[static_cast<std::size_t>(k)]});
+    violations_ = n == 0 ? enforcer_->log_count() : violations_ + n;
+  }
 }
 
 bool FlightRerun::rerun_enforcer(const FlightTick& tick, const EnforcerSnapshot* after) {
@@ -155,6 +193,7 @@ bool FlightRerun::rerun_enforcer(const FlightTick& tick, const EnforcerSnapshot*
     enforcer_->apply(tick.signal(FlightSignal::Target), tick.signal(FlightSignal::TargetVelocity), report);
   else
     enforcer_->stop();
+  if (events_ != nullptr) note_violations(tick);
   ++result_.enforcer_ticks;
   return same(tick, FlightSignal::CommandPosition, enforcer_->position()) &&
          same(tick, FlightSignal::CommandVelocity, enforcer_->velocity()) &&

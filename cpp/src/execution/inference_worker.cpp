@@ -94,6 +94,7 @@ struct InferenceWorker::Shared {
   Controller* controller;                     // null from the end of `stop` on
   FlightRecorder* const flight;               // used while there is a controller
   const std::unique_ptr<FlightChunk> record;  // where there is a recorder
+  const bool has_picture_recorder;
   InferenceStats counted;
   LatencyHistogram latency, delay;  // written by the worker alone
 
@@ -117,6 +118,7 @@ struct InferenceWorker::Shared {
         controller(&controller_in),
         flight(flight_in),
         record(flight_in != nullptr ? std::make_unique<FlightChunk>() : nullptr),
+        has_picture_recorder(flight_in != nullptr && flight_in->keeps_pictures()),
         schedule(controller_in.config().executor.period_s) {
     config.validate();
     if (const ObservationWindow window = source->window(); window.steps > 1) history.emplace(window);
@@ -171,6 +173,7 @@ struct InferenceWorker::Shared {
     robot->observe(state, observation);
     if (std::string bad = find_non_finite(observation); !bad.empty()) return refuse("observation: " + bad);
     if (history) history->add(observation);
+    record_pictures();
     const Observation& seen = history ? history->until(observation) : observation;
     const TimeNs expected = schedule.expected_delay();
     const std::optional<ChunkPrefix> prefix = prefix_at(observation.time_ns);
@@ -187,6 +190,26 @@ struct InferenceWorker::Shared {
     chunk.sequence = ++sequence;
     chunk.start_time_ns = observation.time_ns;
     return hand_over(expected);
+  }
+
+  void record_pictures() {
+    if (!has_picture_recorder) return;
+    std::vector<std::shared_ptr<const FlightPicture>> pictures;
+    for (const std::string& name : observation.names()) {
+      const TensorView view = observation.at(name);
+      if (view.dtype != DType::UInt8 || view.shape.size() != 3 || view.shape[2] != 3) continue;
+      auto picture = std::make_shared<FlightPicture>();
+      picture->time_ns = observation.time_ns;
+      picture->name = name;
+      picture->height = static_cast<std::int32_t>(view.shape[0]);
+      picture->width = static_cast<std::int32_t>(view.shape[1]);
+      const auto* first = static_cast<const std::uint8_t*>(view.data);
+      picture->pixels.assign(first, first + view.shape[0] * view.shape[1] * 3);
+      pictures.push_back(std::move(picture));
+    }
+    const std::scoped_lock lock(mutex);
+    if (!controller) return;
+    for (const auto& picture : pictures) flight->push(picture);
   }
 
   // What the chunk for `start` shall continue; nothing outside mode Rtc or without a plan at that time.

@@ -34,11 +34,14 @@ class SeamLog {
     }
   }
 
-  [[nodiscard]] std::vector<Seam> to_vector() const {
-    std::vector<Seam> seams(size_);
-    for (std::size_t i = 0; i < size_; ++i) {
-      const double* v = values_.data() + slot(i) * 3 * dim_;
-      seams[i].time_ns = times_[slot(i)];
+  // Oldest first; times never fall.
+  [[nodiscard]] std::vector<Seam> later_than(TimeNs time) const {
+    std::size_t before = size_;
+    while (before > 0 && times_[slot(before - 1)] > time) --before;
+    std::vector<Seam> seams(size_ - before);
+    for (std::size_t i = 0; i < seams.size(); ++i) {
+      const double* v = values_.data() + slot(before + i) * 3 * dim_;
+      seams[i].time_ns = times_[slot(before + i)];
       for (std::size_t d = 0; d < dim_; ++d) {
         seams[i].position[d] = v[d];
         seams[i].velocity[d] = v[dim_ + d];

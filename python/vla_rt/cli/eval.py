@@ -50,6 +50,8 @@ class Arguments:
     """Write the result to this file."""
     plot: Path | None = None
     """Draw the result into this PNG file."""
+    html: Path | None = None
+    """Write a page with figures and picture into this file; it needs nothing else to be shown."""
     video: Path | None = None
     """Film the beginning of it into this file, such as rollout.mp4; needs PyAV."""
     video_seconds: float = 30.0
@@ -64,6 +66,8 @@ def run(arguments: Arguments) -> int:
 
     require_writable(arguments.plot, "plot")
     require_picture(arguments.plot)
+    require_writable(arguments.html, "html")
+    require_picture(None if arguments.html is None else arguments.html.with_suffix(".png"), "html")
     require_writable(arguments.video, "video")
     require(arguments.goals >= 1, "goals", arguments.goals, "must be >= 1")
     policy = load_policy(arguments.package, arguments.backend)
@@ -102,13 +106,24 @@ def run(arguments: Arguments) -> int:
         arguments.json,
         {"package": arguments.package, "task_name": arguments.task, "config": settings, **result.to_dict()},
     )
-    if arguments.plot is not None:
-        from vla_rt.evaluation_plot import plot_evaluation
-
-        count = f"{result.task.reached} of {result.task.attempted}"
-        title = f"{arguments.task}: {count} goals reached by {arguments.package.name}"
-        plot_evaluation(result, arguments.plot, title, getattr(task, "tolerance", None))
+    if arguments.plot is not None or arguments.html is not None:
+        _draw(result, arguments, getattr(task, "tolerance", None), settings)
     return 0 if result.limit_violations == 0 else 1
+
+
+def _draw(
+    result: EvaluationResult, arguments: Arguments, tolerance_m: float | None, settings: dict[str, Any]
+) -> None:
+    from vla_rt.evaluation_plot import plot_evaluation, write_evaluation_page
+
+    count = f"{result.task.reached} of {result.task.attempted}"
+    title = f"{arguments.task}: {count} goals reached by {arguments.package.name}"
+    if arguments.plot is not None:
+        plot_evaluation(result, arguments.plot, title, tolerance_m)
+    if arguments.html is not None:
+        how = [("package", str(arguments.package)), *((name, str(v)) for name, v in settings.items())]
+        tables = [("Figures", _rows(result)), ("How it was tried", how)]
+        write_evaluation_page(result, arguments.html, title, tolerance_m, tables)
 
 
 @contextmanager

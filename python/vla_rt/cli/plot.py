@@ -1,6 +1,6 @@
 """Draw a recorded run: a picture (.png, .pdf, .svg) or a page with its figures (.html).
 
-`vla-rt run` writes the recording where the configuration names `logging.recording`.
+Of a flight recording (`logging.record`) or of a run with its arrays (`logging.recording`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Arguments:
     """What is drawn, and where to."""
 
     recording: Annotated[Path, tyro.conf.Positional]
-    """File that `vla-rt run` wrote."""
+    """File that `vla-rt run` or `ControlConfig(record=...)` wrote."""
     out: Path | None = None
     """The picture or page; by default the recording's name with .png."""
     json: Path | None = None
@@ -28,6 +28,7 @@ class Arguments:
 
 def run(arguments: Arguments) -> int:
     """Draws; returns 0."""
+    from vla_rt.flight_run import is_flight, load_flight
     from vla_rt.run_plot import plot_recording, write_page
     from vla_rt.run_recording import load_run
 
@@ -35,7 +36,8 @@ def run(arguments: Arguments) -> int:
     is_page = out.suffix.lower() in (".html", ".htm")
     require_writable(out, "out")
     require_picture(out.with_suffix(".png") if is_page else out, "out")
-    recording = load_run(arguments.recording)
+    load = load_flight if is_flight(arguments.recording) else load_run
+    recording = load(arguments.recording)
     (write_page if is_page else plot_recording)(recording, out)
     print(out)
     write_json(arguments.json, recording.report)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from vla_rt import FlightRecording
+from vla_rt import FlightRecording, Kinematics
 from vla_rt.cli.result import require_writable, write_json
 from vla_rt.errors import ConfigError, error, require
 
@@ -47,6 +47,12 @@ class Arguments:
     """Make a regression test of it in this folder: a pytest file and a copy of the recording."""
     mcap: Path | None = None
     """Write it as an MCAP file, which Foxglove opens; takes `pip install 'vla-rt[mcap]'`."""
+    mcap_rate: float | None = None
+    """Of joints and ticks in that file [Hz]; by default every tick."""
+    urdf: Path | None = None
+    """Of the arm: shows tool and chunks in space there, and names the joints."""
+    tip: str | None = None
+    """Its link that is the tool."""
     json: Path | None = None
     """Write the result to this file."""
 
@@ -54,13 +60,18 @@ class Arguments:
 def run(arguments: Arguments) -> int:
     """Replay, print, write what was asked for."""
     require_writable(arguments.mcap, "mcap")
+    require((arguments.urdf is None) == (arguments.tip is None), "tip", arguments.tip, "goes with urdf")
     recording = FlightRecording(arguments.file)
     result = examine(recording)
     _print(arguments.file, result)
     if arguments.mcap is not None:
-        from vla_rt.mcap_export import write_mcap
+        from vla_rt.mcap_log import LogView, write_mcap
 
-        print(f"{write_mcap(recording, arguments.mcap)} messages in {arguments.mcap}")
+        arm = None
+        if arguments.urdf is not None and arguments.tip is not None:
+            arm = Kinematics.from_urdf(str(arguments.urdf), tip=arguments.tip)
+        view = LogView(rate_hz=arguments.mcap_rate, kinematics=arm)
+        print(f"{write_mcap(arguments.file, arguments.mcap, view)} messages in {arguments.mcap}")
     write_json(arguments.json, result)
     if result["difference"] is not None:
         return EXIT_DIFFERENT
@@ -75,6 +86,7 @@ def examine(recording: FlightRecording) -> dict[str, Any]:
         "num_joints": recording.num_joints,
         "period_s": recording.period_s,
         "chunks": recording.num_chunks,
+        "pictures": recording.num_pictures,
         "part": recording.part,
         "cut_bytes": recording.cut_bytes,
         "has_tool_actions": recording.has_tool_actions,

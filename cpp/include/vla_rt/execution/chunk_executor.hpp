@@ -197,6 +197,8 @@ class VLA_RT_API ChunkExecutor {
   [[nodiscard]] ExecutorCounters counters() const noexcept;
   /// The latest `kMaxSeams` splices, oldest first. Real-time: no (allocates).
   [[nodiscard]] std::vector<Seam> seams() const;
+  /// Those of them later than `after`.
+  [[nodiscard]] std::vector<Seam> seams(TimeNs after) const;
 
  private:
   struct Impl;

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "vla_rt/constraints/constraint_enforcer.hpp"
 #include "vla_rt/constraints/joint_limits.hpp"
@@ -87,6 +89,16 @@ struct FlightChunk {
   }
 };
 
+/// A picture as the policy was shown it: (height, width, 3) of 8 bits, row-major.
+struct FlightPicture {
+  static constexpr std::size_t kMaxBytes = std::size_t{1} << 24;  ///< larger ones are not recorded
+
+  TimeNs time_ns = 0;  ///< of the observation it was part of
+  std::string name;    ///< of the feature
+  std::int32_t height = 0, width = 0;
+  std::vector<std::uint8_t> pixels;
+};
+
 /// The enforcer's state after a tick, so that a replay goes on after records that were dropped.
 struct FlightSnapshot {
   std::uint64_t tick = 0;
@@ -103,6 +115,7 @@ struct FlightSetup {
   bool has_tool_actions = false;  ///< chunks are not the executor's: only the enforcer can be replayed
   bool has_surroundings = false;  ///< walls or obstacles: only the executor can be replayed
   std::uint64_t part = 0;         ///< 0: from the run's first tick on; else an earlier part was rotated out
+  TimeNs wall_offset_ns = 0;      ///< what the wall clock was ahead of the steady clock as the run began
 };
 
 }  // namespace vla_rt

@@ -19,8 +19,8 @@ namespace vla_rt {
 /// half of `max_bytes` it becomes PATH.1 at the next snapshot, which is asked for (1 MiB later without one),
 /// replacing the one before, and a new one begins.
 ///
-/// Thread: ticks and snapshots one thread, chunks one, the same or another; `close` the owner; the counts
-/// any.
+/// Thread: ticks and snapshots one thread, chunks and pictures one, the same or another; `close` the owner; the
+/// counts any.
 class VLA_RT_API FlightRecorder {
  public:
   static constexpr std::uint64_t kDefaultMaxBytes = std::uint64_t{1} << 30;
@@ -28,9 +28,9 @@ class VLA_RT_API FlightRecorder {
   static constexpr std::uint64_t kSnapshotTicks = 1000;
 
   /// Makes (or empties) the file. Throws ConfigError naming path and reason when that fails, or for max_bytes
-  /// < 1 MiB.
+  /// < 1 MiB. `keeps_pictures`: whether the pictures that the policy sees are to be recorded too.
   FlightRecorder(const std::string& path, const FlightSetup& setup,
-                 std::uint64_t max_bytes = kDefaultMaxBytes);
+                 std::uint64_t max_bytes = kDefaultMaxBytes, bool keeps_pictures = false);
   /// Closes.
   ~FlightRecorder();
   FlightRecorder(const FlightRecorder&) = delete;
@@ -45,6 +45,9 @@ class VLA_RT_API FlightRecorder {
   void push(const FlightTick& tick) noexcept VLA_RT_NONBLOCKING;
   /// Real-time: wait-free, no allocation.
   void push(const FlightChunk& chunk) noexcept VLA_RT_NONBLOCKING;
+  /// Real-time: no (frees the picture whose place it takes).
+  void push(const std::shared_ptr<const FlightPicture>& picture) noexcept;
+  [[nodiscard]] bool keeps_pictures() const noexcept;
 
   /// Writes what was handed over and ends the thread. What is pushed afterwards is lost.
   void close() noexcept;

@@ -20,6 +20,19 @@ struct FlightDifference {
   double recorded = 0, replayed = 0;
 };
 
+/// The plan passed from one chunk to the next.
+struct FlightSeam {
+  TimeNs time_ns = 0;                ///< of the tick that came to it
+  std::uint64_t chunk_sequence = 0;  ///< the chunk that was followed from there on
+  Seam seam;                         ///< at its time in the plan
+};
+
+/// A wish that could not be granted.
+struct FlightViolation {
+  TimeNs time_ns = 0;  ///< of the tick
+  WishLogEntry wish;
+};
+
 /// What a replay came to.
 struct FlightReplay {
   std::uint64_t ticks = 0;           ///< in the recording
@@ -42,6 +55,7 @@ class VLA_RT_API FlightRecording {
 
   [[nodiscard]] const FlightSetup& setup() const noexcept;
   [[nodiscard]] std::uint64_t num_ticks() const noexcept;
+  [[nodiscard]] std::uint64_t num_pictures() const noexcept;
   /// Bytes after the last whole record: the recording was cut or is damaged there.
   [[nodiscard]] std::uint64_t cut_bytes() const noexcept;
   /// In order; false ends it.
