@@ -19,8 +19,8 @@ namespace vla_rt {
 /// half of `max_bytes` it becomes PATH.1 at the next snapshot, which is asked for (1 MiB later without one),
 /// replacing the one before, and a new one begins.
 ///
-/// Thread: ticks and snapshots one thread, chunks and pictures one, the same or another; `close` the owner; the
-/// counts any.
+/// Thread: ticks and snapshots one thread, chunks and pictures one, the same or another; `close` the owner;
+/// the counts any.
 class VLA_RT_API FlightRecorder {
  public:
   static constexpr std::uint64_t kDefaultMaxBytes = std::uint64_t{1} << 30;
