@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,27 +80,32 @@ def commands(console: str) -> list[Command]:
     return found
 
 
-def run_console(console: str, folder: Path, environment: Mapping[str, str] = os.environ) -> None:
+def run_console(
+    console: str,
+    folder: Path,
+    programs: Sequence[Path] = (Path(sys.executable).parent,),
+    timeout_s: float = 240.0,
+) -> None:
     """Runs the commands of a console block in one shell; what they print must hold what is shown.
 
     Numbers may differ. A command must succeed unless what is shown of it is an error of `vla-rt`. What it
-    left in the background is ended.
+    left in the background is ended. `programs` are folders that come first when a program is looked for.
     """
     steps = commands(console)
     between = "--8<-- next"
     script = "".join(f'{step.line}\necho "{between} $?"\n' for step in steps)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
+    path = os.pathsep.join([*map(str, programs), os.environ.get("PATH", "")])
     shell = subprocess.Popen(
         ["bash", "-c", script],
         cwd=folder,
-        env={**environment, "PATH": path},
+        env={**os.environ, "PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
     try:
-        printed, _ = shell.communicate(timeout=240)
+        printed, _ = shell.communicate(timeout=timeout_s)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(shell.pid, signal.SIGTERM)

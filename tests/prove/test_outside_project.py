@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from commands import run
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import documented
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "embed_cmake"
 CMAKE = shutil.which("cmake") or str(Path(sys.executable).parent / "cmake")
@@ -20,13 +23,14 @@ MAX_MEMORY_MB = 50
 
 @pytest.fixture(scope="module")
 def example(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example, copied away from the repository, configured and built as its page says."""
-    folder = tmp_path_factory.mktemp("outside") / "embed_cmake"
-    shutil.copytree(EXAMPLE, folder)
+    """The example, copied away from the repository, built and run by the commands of its page."""
+    folder = tmp_path_factory.mktemp("outside")
+    shutil.copytree(EXAMPLE, folder / "examples" / "embed_cmake")
+    (folder / "package").symlink_to(folder / "examples" / "embed_cmake" / "package")
     prefix = run(python, "-m", "vla_rt", "--cmake-dir", cwd="/").strip()
     assert prefix.startswith(str(python.parents[1])), "not the installed package"
-    run(CMAKE, "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
-    run(CMAKE, "--build", folder / "build", "--parallel", "2")
+    [shown] = (block.code for block in documented.blocks() if block.after.startswith(documented.BY_PROVE))
+    documented.run_console(shown, folder, (python.parent, Path(CMAKE).parent), timeout_s=600)
     return folder
 
 
