@@ -2,7 +2,7 @@
 
 Both train the same policy on the same frames, in turns; what counts is the processor's time per step. Setting
 up (statistics, the log file, the last checkpoint and the picture of the loss) is the same for a run of any
-length: it is taken out by turns of two lengths.
+length, since each has the same number of lines in its log: it is taken out by turns of two lengths.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ def turn(loop: Any, make: Any, data: Demonstrations, batch_size: int, steps: int
             warmup_steps=20,
             output_dir=Path(folder),
             checkpoint_every=0,
+            log_every=max(1, steps // 4),
             num_threads=1,
             progress=False,
         )
@@ -115,7 +116,7 @@ def main() -> None:
     report.notes.append("time of the processor per step, one thread; the loops take turns")
     torch.set_num_threads(1)
     data = frames()
-    short, long, rounds = (20, 60, 2) if options.quick else (30, 180, 7)
+    short, long, rounds = (20, 60, 2) if options.quick else (32, 200, 9)
     loops = {"vla_rt": ours, "bare PyTorch": bare}
     for name, make in POLICIES.items():
         for batch_size in (64, 256):

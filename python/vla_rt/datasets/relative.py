@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from vla_rt.datasets.feature_statistics import Statistics, of_rows
 from vla_rt.errors import require
 
 __all__ = ["RelativeDataset"]
+
+_SEES_NOTHING = SimpleNamespace(observation=())  # the configuration of a policy without features
 
 
 class RelativeDataset:
@@ -45,8 +48,9 @@ class RelativeDataset:
     def stats(self) -> dict[str, Statistics]:
         """Those of the dataset; of the actions over all rows of all windows."""
         rows = []
+        numbers = self.for_policy(_SEES_NOTHING)  # no picture is decoded
         for begin in range(0, len(self), 1024):
-            batch = self.batch(np.arange(begin, min(begin + 1024, len(self))))
+            batch = numbers.batch(np.arange(begin, min(begin + 1024, len(self))))
             rows.append(batch["action"][~batch["action_is_pad"]])
         return {**self._dataset.stats, "action": of_rows(np.concatenate(rows).astype(np.float64))}
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vla_rt.errors import require
 from vla_rt.policies.features import FeatureSpec
 from vla_rt.policies.networks.attention import TransformerBlock, causal_mask
 from vla_rt.policies.networks.context_tokens import ContextTokens
@@ -40,10 +39,7 @@ class ActionTokenPredictorConfig(TokenPolicyConfig):
         self._require_positive("width", "layers", "heads")
         self._require_multiple("width", "heads")
         self._require_fraction("dropout")
-        self._require_numbers()
-        for i, spec in enumerate(self.observation):
-            bound = "must be (N, C) or (C,)"
-            require(len(spec.shape) <= 2, f"observation[{i}].shape", spec.shape, bound)
+        self._require_tokens_of_context()
 
 
 class ActionTokenPredictor(TokenChunkPolicy):

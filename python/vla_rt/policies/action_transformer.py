@@ -51,10 +51,7 @@ class ActionTransformerConfig(PolicyConfig):
         self._require_positive("width", "layers", "heads")
         self._require_multiple("width", "heads")
         self._require_fraction("dropout")
-        self._require_numbers()
-        for i, spec in enumerate(self.observation):
-            bound = "must be (N, C) or (C,)"
-            require(len(spec.shape) <= 2, f"observation[{i}].shape", spec.shape, bound)
+        self._require_tokens_of_context()
 
 
 class ActionTransformer(DirectPolicy):

@@ -70,6 +70,13 @@ class PolicyConfig(CheckedConfig):
         for i, spec in enumerate(self.observation):
             require(not spec.is_tokens, f"observation[{i}].dtype", spec.dtype, "must be float32")
 
+    def _require_tokens_of_context(self) -> None:
+        """Only float32 features that are rows of numbers (N, C), or one row (C,)."""
+        self._require_numbers()
+        for i, spec in enumerate(self.observation):
+            bound = "must be (N, C) or (C,)"
+            require(len(spec.shape) <= 2, f"observation[{i}].shape", spec.shape, bound)
+
     def _require_axes(self, *axes: int) -> None:
         """As many float32 features as given, with these numbers of axes."""
         count = len(self.observation)
