@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import re
@@ -286,6 +287,20 @@ def test_a_log_that_cannot_be_written_is_an_error_before_the_robot_moves(tmp_pat
         fly(0.2, mcap=tmp_path / "x.mcap", joint_names=("a", "b"))
     with pytest.raises(vr.ConfigError, match="mcap_rate_hz"):
         fly(0.2, mcap=tmp_path / "x.mcap", mcap_rate_hz=0)
+
+
+def test_a_log_that_a_crash_cut_off_is_read_up_to_its_last_block(tmp_path: Path) -> None:
+    from mcap.exceptions import EndOfFile
+    from mcap.records import Message
+    from mcap.stream_reader import StreamReader
+
+    report = fly(1.0, mcap=tmp_path / "x.mcap", mcap_rate_hz=None)
+    assert report.mcap is not None
+    data = (tmp_path / "x.mcap").read_bytes()
+    records = []
+    with contextlib.suppress(EndOfFile):
+        records.extend(StreamReader(io.BytesIO(data[: len(data) // 2])).records)
+    assert sum(isinstance(record, Message) for record in records) > report.mcap["messages"] / 5
 
 
 def test_a_disk_that_fills_up_ends_the_log_and_not_the_run(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class LiveMcap:
         self._before = _stamp(recording)
         self._over = threading.Event()
         self._log: _Log | None = None
-        self._error: str | None = None
+        self._error: str | None = "the thread that writes it failed"  # until it has ended as it should
         try:
             self._stream = out.open("wb")
         except OSError as cause:
@@ -115,20 +115,24 @@ class LiveMcap:
 
     def _run(self) -> None:
         try:
-            while _stamp(self._recording) in (self._before, None):
-                if self._over.wait(_POLL_S):
-                    break
-            if _stamp(self._recording) in (self._before, None):
-                return  # the run ended before it began
-            self._log = _Log(self._stream, self._recording, self._view)
-            while not self._over.wait(_POLL_S):
-                while self._log.write(is_over=False):
-                    pass
-            while self._log.write(is_over=True):
-                pass
-            self._log.finish()
+            self._write()
+            self._error = None
         except (OSError, VlaRtError) as cause:  # the disk is full, say: the run goes on
             self._error = str(cause)
+
+    def _write(self) -> None:
+        while _stamp(self._recording) in (self._before, None):
+            if self._over.wait(_POLL_S):
+                break
+        if _stamp(self._recording) in (self._before, None):
+            return  # the run ended before it began
+        self._log = _Log(self._stream, self._recording, self._view)
+        while not self._over.wait(_POLL_S):
+            while self._log.write(is_over=False):
+                pass
+        while self._log.write(is_over=True):
+            pass
+        self._log.finish()
 
 
 class _Log:
