@@ -126,12 +126,12 @@ def write(
                         if key in ("mean", "std", "min", "max"):
                             tensors[f"{group}.buffer_{name.replace('.', '_')}.{key}"] = value
     else:
-        _write_processors(folder, features, fields["normalization_mapping"])
+        write_processors(folder, features, fields["normalization_mapping"])
     save_file(tensors, folder / "model.safetensors")
     return folder
 
 
-def _write_processors(folder: Path, features: dict[str, Any], modes: dict[str, str]) -> None:
+def write_processors(folder: Path, features: dict[str, Any], modes: dict[str, str]) -> None:
     values = {f"{name}.{k}": v for name, f in features.items() for k, v in statistics(name, f).items()}
     config = {"eps": 1e-8, "features": features, "norm_map": modes}
     device = {"registry_name": "device_processor", "config": {"device": "cpu", "float_dtype": None}}

@@ -61,6 +61,9 @@ class Diffusion:
         self._queues = {name: deque(maxlen=2) for name in names} | {"action": deque(maxlen=4)}
 
     def predict_action_chunk(self, batch: dict[str, Any]) -> Tensor:
+        assert not any(
+            name in self._queues and not self._queues[name] for name in batch
+        )  # LeRobot stacks them
         stack = {k: torch.stack(list(q), dim=1) for k, q in self._queues.items() if k != "action"}
         self.stacks.append(stack)
         now = stack["observation.state"][:, -1]
@@ -101,9 +104,14 @@ def test_a_chunk_policy_acts_through_its_processors() -> None:
     assert float(policy.seen[0]["observation.state"].min()) == 1.0
 
 
-def test_queues_are_filled_with_the_past() -> None:
+@pytest.mark.parametrize("is_processed", [False, True])
+def test_queues_are_filled_with_the_past(is_processed: bool) -> None:
+    def before(frame: dict[str, Any]) -> dict[str, Any]:
+        return {"action": None, **{k: v[None] for k, v in frame.items()}}  # as LeRobot's pipelines do
+
     policy = Diffusion()
-    report = vr.ControlLoop(robot(), policy, config()).run(0.6)
+    live = lerobot.LivePolicy(policy, before) if is_processed else policy
+    report = vr.ControlLoop(robot(), live, config()).run(0.6)
     check_safe(report)
     assert report.inference["failures"] == 0, report.inference["last_error"]
     assert len(policy.stacks) >= 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import struct
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vla_rt as vr
+from openpi_fixtures import RECORDED, VALUES, check_equal
 from vla_rt.integrations import openpi
 
 #: An array as openpi's msgpack_numpy sends it, by the format's description.
@@ -43,6 +45,13 @@ def test_bytes_are_those_of_openpi() -> None:
     assert isinstance(back["n"], np.int64)
     assert back["t"] == "pick"
     assert back["flags"] == [True, False]
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_openpis_own_fixtures_are_read_and_written(name: str) -> None:
+    data = bytes.fromhex(json.loads(RECORDED.read_text())[name])
+    check_equal(VALUES[name], openpi.unpack(data)["value"])
+    assert openpi.pack({"value": VALUES[name]}) == data
 
 
 @pytest.mark.parametrize(

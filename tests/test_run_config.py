@@ -119,6 +119,25 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, text: str) -
     assert text in str(refusal.value)
 
 
+FIELDS = [(s, name) for s in (*OWN_SECTIONS, *CONTROL_SECTIONS) for name in section_fields(s)]
+
+
+@pytest.mark.parametrize(("section", "name"), FIELDS, ids=[".".join(field) for field in FIELDS])
+def test_every_field_is_checked_and_named(section: str, name: str) -> None:
+    """A slip of the pen is answered with the name that was meant; a value of another kind with the field."""
+    slip = name[:-1] + ("x" if name[-1] != "x" else "y")
+    with pytest.raises(vr.ConfigError, match=f"did you mean {section}.{name}"):
+        RunConfig.from_file("panda", [f"{section}.{slip}=1"])
+    refusals = []
+    for value in ("{a: 1}", "[x, {}]", "nonsense~", "true", "-7.5", "null"):
+        try:
+            RunConfig.from_file("panda", [f"{section}.{name}={value}"])
+        except vr.ConfigError as refusal:
+            refusals.append(str(refusal))
+    assert len(refusals) >= 2
+    assert all(text.startswith(section) for text in refusals), refusals
+
+
 @pytest.mark.parametrize("change", ["executor.blend_s", "=3", "duration_s.a=3", "a.b=[", "executor.b=1"])
 def test_changes_are_checked(tmp_path: Path, change: str) -> None:
     with pytest.raises(vr.ConfigError):

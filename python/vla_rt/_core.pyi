@@ -1177,6 +1177,11 @@ class PolicySpec:
         Rows of the past at the front of the T, left out of a chunk.
         """
     @property
+    def generated_dim(self) -> int:
+        """
+        Values of a row of the network and its noise, the first D of which are the action.
+        """
+    @property
     def horizon(self) -> int:
         """
         T, rows that the network answers.
@@ -1250,8 +1255,8 @@ class Policy:
                 dimension; an image also as uint8 (H, W, C). With `spec.n_obs_steps` > 1 the first axis of every
                 feature is time, oldest first. Other keys are ignored.
             seed: of the noise; equal seeds give equal bits.
-            noise: (T, D) initial noise in normalised units, replaces the seed's.
-            step_noise: (K, T, D), what a stochastic sampler adds; the others check and do not use it.
+            noise: (T, spec.generated_dim) initial noise in normalised units, replaces the seed's.
+            step_noise: (K, T, spec.generated_dim), what a stochastic sampler adds; the others check and do not use it.
             guidance: a `vla_rt.rtc.Guidance` whose `previous` is raw (L, D): the chunk to continue.
 
         Returns:

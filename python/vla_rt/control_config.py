@@ -21,7 +21,7 @@ from vla_rt._core import (
 )
 from vla_rt.config_file import known_fields, limits_from_dict, parse_file, refuse_unknown
 from vla_rt.control_fields import MOST, SEQUENCES, check_type, none_is_off
-from vla_rt.errors import require
+from vla_rt.errors import ConfigError, error, require
 from vla_rt.tool_actions import ActionMeaning
 
 __all__ = ["ControlConfig"]
@@ -243,7 +243,10 @@ class ControlConfig:
 
     def guidance_options(self) -> _core.GuidanceOptions:
         """How chunks continue the one before in mode "rtc", for the C++ core."""
-        return _core.GuidanceOptions(self.rtc_max_weight, self.rtc_schedule, self.rtc_jacobian)
+        try:
+            return _core.GuidanceOptions(self.rtc_max_weight, self.rtc_schedule, self.rtc_jacobian)
+        except ConfigError as cause:
+            raise error(ConfigError, f"rtc_{cause.name}", cause.value, cause.bound) from cause
 
     def _cartesian(self, known: ActionMeaning | None) -> _core.CartesianConfig | None:
         actions = ActionMeaning.of(self.action_space) or known

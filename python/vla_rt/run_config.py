@@ -289,7 +289,11 @@ def _control(values: dict[str, Any], folder: Path) -> ControlConfig:
         values["kinematics"] = {**kinematics, "path": str(_beside(folder, kinematics["path"]))}
     walls = values.get("workspace")
     if walls is not None:
-        boxes = [walls] if isinstance(walls, Mapping) else list(walls)
+        boxes = [walls] if isinstance(walls, Mapping) else walls
+        is_list = isinstance(boxes, list | tuple)
+        require(
+            is_list, "workspace", repr(boxes)[:60], "must be a mapping of lower and upper, or a list of them"
+        )
         values["workspace"] = [
             Workspace(**known_fields(_mapping(box, f"workspace[{i}]"), f"workspace[{i}]", ("lower", "upper")))
             for i, box in enumerate(boxes)

@@ -62,7 +62,7 @@ Array<double> sample(Policy& policy, const py::dict& values, const py::object& s
     set_feature(observation, feature.tensor.name, values[name]);
   }
   const auto rows = static_cast<py::ssize_t>(spec.horizon),
-             columns = static_cast<py::ssize_t>(spec.action_dim);
+             columns = static_cast<py::ssize_t>(spec.network_dim());
   const Array<float> initial = noise_of(noise, "noise", {rows, columns});
   const auto sampler = step_noise.is_none() ? nullptr : make_sampler(spec.sampler);
   const auto steps = static_cast<py::ssize_t>(sampler ? sampler->timesteps().size() : 0);
@@ -81,7 +81,8 @@ Array<double> sample(Policy& policy, const py::dict& values, const py::object& s
     policy.sample(observation, source, *chunk, elements(initial), elements(added),
                   guide ? &continuation : nullptr);
   }
-  Array<double> actions({static_cast<py::ssize_t>(spec.chunk_rows()), columns});
+  Array<double> actions(
+      {static_cast<py::ssize_t>(spec.chunk_rows()), static_cast<py::ssize_t>(spec.action_dim)});
   std::copy_n(chunk->values.begin(), actions.size(), actions.mutable_data());
   return actions;
 }
@@ -126,6 +127,9 @@ void bind_spec(py::module_& m) {
       .def_readonly("kind", &PolicySpec::kind, "Family of the policy.")
       .def_readonly("horizon", &PolicySpec::horizon, "T, rows that the network answers.")
       .def_readonly("action_dim", &PolicySpec::action_dim, "D, values of a row.")
+      .def_property_readonly(
+          "generated_dim", &PolicySpec::network_dim,
+          "Values of a row of the network and its noise, the first D of which are the action.")
       .def_readonly("execution_horizon", &PolicySpec::execution_horizon,
                     "Rows to execute before the next chunk is due.")
       .def_readonly(
@@ -215,8 +219,9 @@ void bind_package(py::module_& m) {
            "of every\n"
            "        feature is time, oldest first. Other keys are ignored.\n"
            "    seed: of the noise; equal seeds give equal bits.\n"
-           "    noise: (T, D) initial noise in normalised units, replaces the seed's.\n"
-           "    step_noise: (K, T, D), what a stochastic sampler adds; the others check and do not use it.\n"
+           "    noise: (T, spec.generated_dim) initial noise in normalised units, replaces the seed's.\n"
+           "    step_noise: (K, T, spec.generated_dim), what a stochastic sampler adds; the others check and "
+           "do not use it.\n"
            "    guidance: a `vla_rt.rtc.Guidance` whose `previous` is raw (L, D): the chunk to continue.\n\n"
            "Returns:\n"
            "    (T - spec.first_row, D) float64, raw actions; row 0 is the action for now.\n\n"

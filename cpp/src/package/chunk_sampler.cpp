@@ -92,7 +92,7 @@ bool ChunkSampler::advance() noexcept {
 bool ChunkSampler::write(ActionChunk& chunk) noexcept {
   const PolicySpec& spec = impl_.spec;
   if (!std::ranges::all_of(impl_.x, [](float v) { return std::isfinite(v); })) return false;
-  std::ranges::copy(impl_.x, impl_.actions.begin());
+  impl_.take_columns();
   impl_.action_normalizer.denormalize(impl_.actions, impl_.actions);  // throws for other numbers alone
   if (!std::ranges::all_of(impl_.actions, [](double v) { return std::fabs(v) <= kLargest; })) return false;
   chunk.horizon = spec.chunk_rows();

@@ -45,7 +45,7 @@ void require_fit(const PolicySpec& spec, const Model& model) {
     return static_cast<std::size_t>(TensorSpec{"", DType::Float32, shape}.num_elements());
   };
   if (!std::ranges::equal(model.observation_spec(), wanted.observation) || model.horizon() != spec.horizon ||
-      model.action_dim() != spec.action_dim || model.input_size() != size(wanted.input_shape()) ||
+      model.action_dim() != spec.network_dim() || model.input_size() != size(wanted.input_shape()) ||
       model.output_size() != size(wanted.output_shape()))
     throw ConfigError("model", model.backend(),
                       "does not have the inputs, horizon, action_dim and answer of the spec");
@@ -59,9 +59,11 @@ Policy::Impl::Impl(PolicySpec s, std::unique_ptr<Model> m, const std::filesystem
       backend(model->backend()),
       sampler(make_sampler(spec.sampler)),
       action_normalizer(spec.action_normalizer),
-      size(static_cast<std::size_t>(spec.horizon) * static_cast<std::size_t>(spec.action_dim)),
+      columns(static_cast<std::size_t>(spec.action_dim)),
+      generated(static_cast<std::size_t>(spec.network_dim())),
+      size(static_cast<std::size_t>(spec.horizon) * generated),
       x(size),
-      actions(size),
+      actions(static_cast<std::size_t>(spec.horizon) * columns),
       previous(size) {
   for (const FeatureSpec& feature : spec.observation) features.emplace_back(feature, spec.n_obs_steps);
   for (const FeatureInput& feature : features) views.push_back(feature.view());
@@ -101,16 +103,16 @@ void Policy::Impl::run(const Observation& observation, const NoiseSource& source
   model->encode(views);
   ModelDenoiser denoiser(*model);
   sampler->sample(denoiser, x, source, step_noise, scratch, guide);
-  std::ranges::copy(x, actions.begin());
+  take_columns();
   action_normalizer.denormalize(actions, actions);
 }
 
 Guidance& Policy::Impl::aim(const Continuation& continuation) {
   ChunkPrefix prefix = continuation.prefix;
   const auto given = prefix.values.size();
-  const auto columns = static_cast<std::size_t>(spec.action_dim);
   const std::size_t past = static_cast<std::size_t>(spec.first_row) * columns;
-  if (prefix.batch != 1 || given > size - past || given != static_cast<std::size_t>(prefix.rows) * columns)
+  if (prefix.batch != 1 || given > actions.size() - past ||
+      given != static_cast<std::size_t>(prefix.rows) * columns)
     throw ConfigError("previous", std::to_string(given) + " values",
                       "must be at most " + std::to_string(spec.chunk_rows()) + " rows of " +
                           std::to_string(spec.action_dim));
@@ -123,11 +125,29 @@ Guidance& Policy::Impl::aim(const Continuation& continuation) {
     prefix.delay += spec.first_row;
     prefix.end += spec.first_row;
   }
-  prefix.values = std::span(previous).first(given > 0 ? past + given : 0);
+  const std::size_t rows = given > 0 ? (past + given) / columns : 0;
+  widen(rows);
+  prefix.values = std::span(previous).first(rows * generated);
   if (continuation.options.jacobian == GuidanceJacobian::Vjp) model->prepare_vjp();
   if (!guidance || guidance->options() != continuation.options) guidance.emplace(continuation.options);
-  guidance->aim(prefix, 1, spec.horizon, spec.action_dim);
+  guidance->aim(prefix, 1, spec.horizon, spec.network_dim());
   return *guidance;
+}
+
+void Policy::Impl::take_columns() noexcept {
+  for (std::size_t i = 0, o = 0; o < actions.size(); i += generated, o += columns)
+    std::copy_n(x.begin() + static_cast<std::ptrdiff_t>(i), columns,
+                actions.begin() + static_cast<std::ptrdiff_t>(o));
+}
+
+void Policy::Impl::widen(std::size_t rows) noexcept {
+  if (generated == columns) return;
+  for (std::size_t row = rows; row-- > 0;) {  // from the last on, so that none is overwritten
+    const auto from = previous.begin() + static_cast<std::ptrdiff_t>(row * columns);
+    const auto to = previous.begin() + static_cast<std::ptrdiff_t>(row * generated + columns);
+    std::copy_backward(from, from + static_cast<std::ptrdiff_t>(columns), to);
+    std::fill_n(to, generated - columns, 0.0);
+  }
 }
 
 std::unique_ptr<Policy> Policy::load(const std::filesystem::path& folder, const std::string& backend,

@@ -21,6 +21,11 @@ struct Policy::Impl {
   void run(const Observation& observation, const NoiseSource& source, std::span<const float> noise,
            std::span<const float> step_noise, const Continuation* continuation);
   Guidance& aim(const Continuation& continuation);
+  /// The columns of `x` that are the action become `actions`.
+  void take_columns() noexcept;
+  /// Gives the first rows of `previous` the columns that the network has: those beyond the action aim at
+  /// zero, which is what such a network is trained to answer there.
+  void widen(std::size_t rows) noexcept;
 
   const PolicySpec spec;
   std::unique_ptr<Model> model;
@@ -28,7 +33,8 @@ struct Policy::Impl {
   std::unique_ptr<const Sampler> sampler;  // null for a token policy
   std::unique_ptr<TokenLoop> tokens;       // of a token policy
   Normalizer action_normalizer;
-  std::size_t size;  // T * D
+  std::size_t columns, generated;  // D, and what the network has
+  std::size_t size;                // T * generated
   std::vector<FeatureInput> features;
   std::vector<TensorView> views;
   std::vector<float> x, scratch;

@@ -159,11 +159,11 @@ void check_files(const PolicySpec& spec, const std::filesystem::path& folder) {
 const char* to_string(FeatureKind kind) noexcept { return kind == FeatureKind::Image ? "image" : "state"; }
 
 ModelSignature signature_of(const PolicySpec& spec) {
-  ModelSignature signature{{}, spec.horizon, spec.action_dim};
+  ModelSignature signature{{}, spec.horizon, spec.network_dim()};
   signature.device = spec.device;
   for (const FeatureSpec& feature : spec.observation) signature.observation.push_back(feature.tensor);
   if (const auto* direct = std::get_if<DirectOptions>(&spec.sampler))
-    signature.output = direct->answer_shape(spec.horizon, spec.action_dim);
+    signature.output = direct->answer_shape(spec.horizon, spec.network_dim());
   if (const auto* tokens = std::get_if<AutoregressiveSpec>(&spec.sampler)) {
     signature.input = {1};
     signature.output = {tokens->vocab_size};
@@ -179,11 +179,13 @@ PolicySpec parse_policy_spec(std::string_view text) {
   root.require_keys({"schema_version", "kind", "horizon", "action_dim", "execution_horizon", "n_obs_steps",
                      "period_s", "precision", "observation", "action_normalizer", "action_space", "sampler",
                      "backends", "files", "checks"},
-                    {"tokenizer", "device", "first_row"});
+                    {"tokenizer", "device", "generated_dim", "first_row"});
   PolicySpec spec;
   spec.kind = root.at("kind").text();
   spec.horizon = static_cast<int>(root.at("horizon").integer(1, kMaxHorizon));
   spec.action_dim = static_cast<int>(root.at("action_dim").integer(1, kMaxActionDim));
+  if (root.has("generated_dim"))
+    spec.generated_dim = static_cast<int>(root.at("generated_dim").integer(spec.action_dim, kMaxActionDim));
   if (root.has("first_row"))
     spec.first_row = static_cast<int>(root.at("first_row").integer(0, spec.horizon - 1));
   spec.execution_horizon = static_cast<int>(root.at("execution_horizon").integer(1, spec.chunk_rows()));
@@ -212,6 +214,8 @@ PolicySpec parse_policy_spec(std::string_view text) {
   spec.sampler = read_sampler(root.at("sampler"));
   if (root.has("tokenizer") && !root.at("tokenizer").is_null())
     spec.tokenizer = read_tokenizer(root.at("tokenizer"));
+  if (spec.tokenizer && spec.network_dim() != spec.action_dim)
+    root.at("generated_dim").fail("must be action_dim where the sampler draws tokens");
   read_inventory(root, spec);
   check_tokens(spec, root);
   check_precision(spec, root);
@@ -261,24 +265,25 @@ std::string to_json(const PolicySpec& spec) {
   Json checks = Json::object();
   for (const auto& [name, value] : spec.checks)
     std::visit([&, &key = name](const auto& v) { checks[key] = v; }, value);
-  const Json json{{"schema_version", PolicySpec::kSchemaVersion},
-                  {"kind", spec.kind},
-                  {"horizon", spec.horizon},
-                  {"action_dim", spec.action_dim},
-                  {"execution_horizon", spec.execution_horizon},
-                  {"n_obs_steps", spec.n_obs_steps},
-                  {"first_row", spec.first_row},
-                  {"period_s", spec.period_s},
-                  {"precision", spec.precision},
-                  {"observation", std::move(observation)},
-                  {"action_normalizer", json_of(spec.action_normalizer)},
-                  {"action_space", spec.action_space ? json_of(*spec.action_space) : Json()},
-                  {"sampler", json_of(spec.sampler)},
-                  {"device", spec.device},
-                  {"tokenizer", spec.tokenizer ? json_of(*spec.tokenizer) : Json()},
-                  {"backends", spec.backends},
-                  {"files", std::move(files)},
-                  {"checks", std::move(checks)}};
+  Json json{{"schema_version", PolicySpec::kSchemaVersion},
+            {"kind", spec.kind},
+            {"horizon", spec.horizon},
+            {"action_dim", spec.action_dim},
+            {"execution_horizon", spec.execution_horizon},
+            {"n_obs_steps", spec.n_obs_steps},
+            {"first_row", spec.first_row},
+            {"period_s", spec.period_s},
+            {"precision", spec.precision},
+            {"observation", std::move(observation)},
+            {"action_normalizer", json_of(spec.action_normalizer)},
+            {"action_space", spec.action_space ? json_of(*spec.action_space) : Json()},
+            {"sampler", json_of(spec.sampler)},
+            {"device", spec.device},
+            {"tokenizer", spec.tokenizer ? json_of(*spec.tokenizer) : Json()},
+            {"backends", spec.backends},
+            {"files", std::move(files)},
+            {"checks", std::move(checks)}};
+  if (spec.generated_dim > 0) json["generated_dim"] = spec.generated_dim;
   return json.dump(2);
 }
 

@@ -51,7 +51,7 @@ def entry_of(path: Path, line: int, row: Mapping[str, Any], name: str) -> Any:
 
 def write_object(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a file that holds one object, durably and in one step."""
-    text = json.dumps(content, indent=4) + "\n"
+    text = json.dumps(content, indent=4, ensure_ascii=False)  # as LeRobot does
 
     def write(file: Path) -> None:
         file.write_text(text, encoding="utf-8")

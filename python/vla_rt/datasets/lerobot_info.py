@@ -28,6 +28,7 @@ _NUMBERS = (
     "bool",
 )
 _DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
+_FILE_SIZES_MB = {"data_files_size_in_mb": 100, "video_files_size_in_mb": 200}
 _VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 
@@ -202,22 +203,26 @@ class DatasetInfo:
 
     def write(self, root: Path) -> None:
         """Puts meta/info.json in place, durably and in one step."""
-        rest = dict(self.rest) if self.rest else {"data_files_size_in_mb": 100, "video_files_size_in_mb": 200}
-        content = {
-            **rest,
+        rest = dict(self.rest or {})
+        sizes = {name: rest.pop(name) for name in _FILE_SIZES_MB if name in rest} or _FILE_SIZES_MB
+        has_videos = any(feature.dtype == "video" for feature in self.features.values())
+        content = {  # in LeRobot's order
             "codebase_version": self.version,
             "robot_type": self.robot_type,
             "total_episodes": self.total_episodes,
             "total_frames": self.total_frames,
             "total_tasks": self.total_tasks,
             "chunks_size": self.chunks_size,
+            **sizes,
             "fps": int(self.fps) if self.fps.is_integer() else self.fps,
             "splits": {"train": f"0:{self.total_episodes}"},
             "data_path": self.data_path,
-            "video_path": self.video_path,
+            "video_path": self.video_path if has_videos else None,
             "features": {name: feature.to_dict() for name, feature in self.features.items()},
         }
-        write_object(root / "meta" / "info.json", content)
+        write_object(
+            root / "meta" / "info.json", {**content, **{k: rest[k] for k in rest if k not in content}}
+        )
 
     def grown(self, episodes: int, frames: int, tasks: int) -> DatasetInfo:
         """With these totals."""

@@ -35,7 +35,9 @@ def describe(
         action_space = getattr(config, "action_space", None)
     features = config.observation if observation_spec is None else observation_spec
     identity = Normalizer("identity")
+    columns = generated_dim(policy)
     return {
+        **({"generated_dim": columns} if columns != config.action_dim else {}),
         "schema_version": 1,
         "kind": _kind(policy),
         "horizon": config.horizon,
@@ -61,6 +63,11 @@ def describe(
         "files": {},
         "checks": {},
     }
+
+
+def generated_dim(policy: AnyPolicy) -> int:
+    """Columns of what the network takes and answers: D, or more where the policy says so."""
+    return int(getattr(policy.config, "generated_dim", policy.config.action_dim))
 
 
 def _kind(policy: object) -> str:

@@ -43,7 +43,7 @@ class EagerPolicy:
         self._sampler = None if spec.tokenizer else samplers.from_spec(spec.sampler)
 
     def random_inputs(self, seed: int) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32] | None]:
-        """A raw observation whose normalised values are standard normal, and noise (T, D) if there is any."""
+        """A raw observation whose normalised values are standard normal, and noise if there is any."""
         rng = np.random.default_rng(seed)
         observation: dict[str, NDArray[Any]] = {}
         for feature, normalizer in zip(self._features, self._normalizers, strict=True):
@@ -57,7 +57,7 @@ class EagerPolicy:
             observation[feature["name"]] = _restored(raw, shape, feature["kind"]).astype(np.float32)
         if self._sampler is None:
             return observation, None
-        return observation, rng.normal(size=(self._spec.horizon, self._spec.action_dim)).astype(np.float32)
+        return observation, rng.normal(size=(self._spec.horizon, self._spec.generated_dim)).astype(np.float32)
 
     def sample(
         self, observation: Mapping[str, NDArray[Any]], noise: NDArray[np.float32] | None
@@ -71,7 +71,9 @@ class EagerPolicy:
                 assert self._sampler is not None
                 assert noise is not None
                 x = self._sampler.sample(self._denoiser(inputs), noise[None])[0]
-        return self.normalized(self._action_normalizer.denormalize(x[self._spec.first_row :]))
+        return self.normalized(
+            self._action_normalizer.denormalize(x[self._spec.first_row :, : self._spec.action_dim])
+        )
 
     def inputs(self, observation: Mapping[str, NDArray[Any]]) -> list[Tensor]:
         """What the network takes for a raw observation, batch of 1."""

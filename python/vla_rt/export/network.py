@@ -15,6 +15,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from vla_rt._core import ModelError
 from vla_rt.export.dependence import Dependence, DependenceGraph, dependence, example
+from vla_rt.export.description import generated_dim
 from vla_rt.export.failures import as_model_error
 from vla_rt.export.protocol import AnyPolicy, Feature, TokenPolicy
 
@@ -114,7 +115,7 @@ def example_inputs(
         caches = tuple(torch.zeros((1, *shape), device=device) for shape in policy.cache_shapes())
         token, position = torch.zeros((1, 1), device=device), torch.zeros(1, device=device)
         return Inputs(token, position, caches, tuple(observation))
-    x = torch.randn((1, policy.config.horizon, policy.config.action_dim), generator=generator)
+    x = torch.randn((1, policy.config.horizon, generated_dim(policy)), generator=generator)
     return Inputs(x.to(device), torch.full((1,), 0.5, device=device), (), tuple(observation))
 
 

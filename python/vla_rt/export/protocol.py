@@ -38,7 +38,8 @@ class ExportConfig(Protocol):
         """Features in order: (name, shape without batch, dtype).
 
         Besides these a configuration may have `n_obs_steps` > 1, where the first axis of every feature is
-        time, `first_row`, rows of the past at the front of the horizon, and `images`, the names of those
+        time, `first_row`, rows of the past at the front of the horizon, `generated_dim`, columns of the
+        network where it has more than D (the first D are the action), and `images`, the names of those
         features that are images (else every one of 3 axes with "image" in its name).
         """
 

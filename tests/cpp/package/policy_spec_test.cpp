@@ -112,7 +112,7 @@ TEST_CASE("every sampler is stored and read back") {
 }
 
 TEST_CASE("what is wrong is named by its place") {
-  const std::array<std::array<std::string, 3>, 50> cases{{
+  const std::array<std::array<std::string, 3>, 52> cases{{
       {R"("schema_version": 1)", R"("schema_version": 2)", "/schema_version"},
       {R"("schema_version": 1,)", "", "/schema_version"},
       {R"("schema_version": 1)", R"("schema_version": 1.0)", "/schema_version"},
@@ -132,6 +132,8 @@ TEST_CASE("what is wrong is named by its place") {
       {R"("n_obs_steps": 1)", R"("n_obs_steps": 0)", "/n_obs_steps"},
       {R"("n_obs_steps": 1)", R"("n_obs_steps": 33)", "/n_obs_steps"},
       {R"("n_obs_steps": 1)", R"("n_obs_steps": 3)", "/observation/0/shape"},
+      {R"("n_obs_steps": 1)", R"("n_obs_steps": 1, "generated_dim": 2)", "/generated_dim"},
+      {R"("n_obs_steps": 1)", R"("n_obs_steps": 1, "generated_dim": 65)", "/generated_dim"},
       {R"("n_obs_steps": 1)", R"("n_obs_steps": 1, "first_row": 2)", "/first_row"},
       {R"("n_obs_steps": 1)", R"("n_obs_steps": 1, "first_row": -1)", "/first_row"},
       {R"("execution_horizon": 1)", R"("execution_horizon": 2, "first_row": 1)", "/execution_horizon"},

@@ -130,6 +130,35 @@ TEST_CASE("an image may come as bytes") {
       CHECK(bytes.row(t)[d] == doctest::Approx(floats.row(t)[d]).epsilon(1e-6));
 }
 
+TEST_CASE("a network that works on more columns than there are actions") {
+  PolicySpec spec = parse_policy_spec(kDocument);
+  spec.generated_dim = 5;
+  CHECK(parse_policy_spec(to_json(spec)) == spec);
+  auto owned = std::make_unique<SumModel>(signature_of(spec));
+  CHECK(owned->action_dim() == 5);
+  Policy policy(spec, std::move(owned));
+  Rig plain;
+  ActionChunk wide, narrow, continued;
+  const std::array wide_noise{1.0F, 2.0F, 3.0F, 90.0F, 91.0F, 4.0F, 5.0F, 6.0F, 92.0F, 93.0F};
+  policy.sample(plain.observation, 0, wide, wide_noise);
+  plain.policy->sample(plain.observation, 0, narrow, std::array{1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F});
+  REQUIRE(wide.action_dim == 3);
+  REQUIRE(wide.horizon == narrow.horizon);
+  for (int t = 0; t < wide.horizon; ++t)
+    for (std::size_t d = 0; d < 3; ++d) CHECK(wide.row(t)[d] == narrow.row(t)[d]);
+  CHECK_THROWS_AS(policy.sample(plain.observation, 0, wide, std::array{1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F}),
+                  ConfigError);
+  // a previous chunk has the columns of the action, and holds those as it does without the others
+  const std::array previous{0.5, 1.0, 0.0, 0.6, 2.0, 0.1};
+  const Continuation continuation{{.values = previous, .rows = 2, .delay = 1, .end = 2}, {}};
+  policy.sample(plain.observation, 0, continued, wide_noise, {}, &continuation);
+  plain.policy->sample(plain.observation, 0, narrow, std::array{1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F}, {},
+                       &continuation);
+  for (int t = 0; t < wide.horizon; ++t)
+    for (std::size_t d = 0; d < 3; ++d) CHECK(continued.row(t)[d] == doctest::Approx(narrow.row(t)[d]));
+  CHECK(continued.row(0)[0] != wide.row(0)[0]);
+}
+
 TEST_CASE("a policy that looks back takes every feature over time and leaves out the rows of the past") {
   PolicySpec spec = parse_policy_spec(kDocument);
   spec.n_obs_steps = 2;

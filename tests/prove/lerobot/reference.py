@@ -21,24 +21,19 @@ from typing import Any
 
 import numpy as np
 import torch
-
-# torchvision asks for operators of its compiled part, which has no build for this torch; nothing here calls them.
-_library = torch.library.Library("torchvision", "DEF")
-_library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-_library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-import diffusers.schedulers.scheduling_ddpm as ddpm  # noqa: E402
-from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature  # noqa: E402
-from lerobot.policies.act.configuration_act import ACTConfig  # noqa: E402
-from lerobot.policies.act.modeling_act import ACTPolicy  # noqa: E402
-from lerobot.policies.act.processor_act import make_act_pre_post_processors  # noqa: E402
-from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig  # noqa: E402
-from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy  # noqa: E402
-from lerobot.policies.diffusion.processor_diffusion import make_diffusion_pre_post_processors  # noqa: E402
-from lerobot.policies.utils import populate_queues  # noqa: E402
-from lerobot.processor import PolicyProcessorPipeline  # noqa: E402
-from lerobot.processor.converters import policy_action_to_transition, transition_to_policy_action  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
+import without_torchvision  # noqa: F401
+from diffusers.schedulers import scheduling_ddpm as ddpm
+from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
+from lerobot.policies.act.configuration_act import ACTConfig
+from lerobot.policies.act.modeling_act import ACTPolicy
+from lerobot.policies.act.processor_act import make_act_pre_post_processors
+from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
+from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
+from lerobot.policies.diffusion.processor_diffusion import make_diffusion_pre_post_processors
+from lerobot.policies.utils import populate_queues
+from lerobot.processor import PolicyProcessorPipeline
+from lerobot.processor.converters import policy_action_to_transition, transition_to_policy_action
+from safetensors.torch import load_file, save_file
 
 STATE = PolicyFeature(FeatureType.STATE, (5,))
 ENV = PolicyFeature(FeatureType.ENV, (3,))

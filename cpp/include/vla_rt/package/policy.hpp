@@ -43,10 +43,10 @@ class VLA_RT_API Policy {
   /// (whole numbers are converted), for an image also uint8 (H,W,C). Row 0 is the action for the
   /// observation's time. Fills horizon, action_dim, start_time_ns, period_ns and the rows of `chunk`.
   ///
-  /// `source` (a seed, a chunk counter) gives the noise; `noise` (T*D, normalised units) replaces the initial
-  /// one, `step_noise` (K*T*D) what a stochastic sampler adds; both may be empty. `continuation` makes the
-  /// chunk continue a previous one, given raw and with one batch element. A token policy takes none of the
-  /// three.
+  /// `source` (a seed, a chunk counter) gives the noise; `noise` (T*G, normalised units, G = network_dim())
+  /// replaces the initial one, `step_noise` (K*T*G) what a stochastic sampler adds; both may be empty.
+  /// `continuation` makes the chunk continue a previous one, given raw and with one batch element. A token
+  /// policy takes none of the three.
   /// Throws VlaRtError while a ChunkSampler has the policy; ConfigError naming feature and index for a
   /// feature that is missing, has another shape or type, or holds NaN or infinity, or a continuation that
   /// does not fit; ModelError when the network fails, answers NaN, or tokens that spell no chunk. `chunk` is

@@ -76,17 +76,18 @@ struct PolicySpec {
   static constexpr int kSchemaVersion = 1;
   static constexpr int kMaxObsSteps = 32;
 
-  std::string kind;                      ///< family of the policy: "flow_matching", ...
-  int horizon = 0;                       ///< T, rows that the network answers
-  int action_dim = 0;                    ///< D
-  int execution_horizon = 0;             ///< rows to execute before the next chunk is due, 1..chunk_rows()
-  int n_obs_steps = 1;                   ///< observations it sees, one per row period, 1..kMaxObsSteps
-  int first_row = 0;                     ///< rows of the past at the front of the T, left out of a chunk
-  double period_s = 0;                   ///< time between two rows
-  std::string precision;                 ///< of the native network: "float32", "bfloat16", "int8"
-  std::string device = "cpu";            ///< where the network runs: "cpu", "cuda", "cuda:1"
-  std::vector<FeatureSpec> observation;  ///< inputs, in the order of the network
-  NormalizerSpec action_normalizer;      ///< D statistics
+  std::string kind;            ///< family of the policy: "flow_matching", ...
+  int horizon = 0;             ///< T, rows that the network answers
+  int action_dim = 0;          ///< D
+  int execution_horizon = 0;   ///< rows to execute before the next chunk is due, 1..chunk_rows()
+  int n_obs_steps = 1;         ///< observations it sees, one per row period, 1..kMaxObsSteps
+  int generated_dim = 0;       ///< columns of the network beyond D included, left out of a chunk; 0: D
+  int first_row = 0;           ///< rows of the past at the front of the T, left out of a chunk
+  double period_s = 0;         ///< time between two rows
+  std::string precision;       ///< of the native network: "float32", "bfloat16", "int8"
+  std::string device = "cpu";  ///< where the network runs: "cpu", "cuda", "cuda:1"
+  std::vector<FeatureSpec> observation;         ///< inputs, in the order of the network
+  NormalizerSpec action_normalizer;             ///< D statistics
   std::optional<ActionSpaceSpec> action_space;  ///< what the D numbers mean, where that was said
   SamplerSpec sampler;
   std::optional<TokenizerSpec> tokenizer;                           ///< where the sampler draws tokens
@@ -97,6 +98,8 @@ struct PolicySpec {
   [[nodiscard]] bool operator==(const PolicySpec&) const = default;
   /// Rows of a chunk: T less those of the past.
   [[nodiscard]] int chunk_rows() const noexcept { return horizon - first_row; }
+  /// Columns that the network and the noise have.
+  [[nodiscard]] int network_dim() const noexcept { return generated_dim > 0 ? generated_dim : action_dim; }
 };
 
 /// The shapes that a network of this policy has.
@@ -107,7 +110,7 @@ struct PolicySpec {
 /// is not JSON, a missing, unknown or repeated field, a wrong type, a number out of its bounds, or another
 /// schema version. A precision other than float32 needs the numbers max_error, of the network against its
 /// float32 form, and max_error_bound among the checks. `tokenizer` may be missing, which is null,
-/// `device`, which is "cpu", and `first_row`, which is 0.
+/// `device`, which is "cpu", `generated_dim` and `first_row`, which are 0.
 [[nodiscard]] VLA_RT_API PolicySpec parse_policy_spec(std::string_view text);
 
 /// Reads `folder/policy.json` and checks that the files it lists are there in the size it says.

@@ -90,8 +90,8 @@ class LivePolicy:
         batch: dict[str, Any] = {name: _tensor(value) for name, value in values.items()}
         if self._task:
             batch["task"] = self._task
-        if self._before is not None:
-            return dict(self._before(batch))
+        if self._before is not None:  # it answers "action": None, which policies take for one to look at
+            return {name: value for name, value in self._before(batch).items() if name != "action"}
         device = next((p.device for p in getattr(self._policy, "parameters", list)()), torch.device("cpu"))
         return {k: v[None].to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
 

@@ -32,6 +32,8 @@ MODES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 _EPSILON = 1e-8
 _WITHOUT_EFFECT = ("to_batch_processor", "device_processor")
+#: Steps that make tokens of the task and leave numbers alone.
+TASK_STEPS = ("smolvla_new_line_processor", "pi0_new_line_processor", "tokenizer_processor")
 _RENAME = "rename_observations_processor"
 
 
@@ -50,8 +52,16 @@ class NormalizerTable:
     renamed: Mapping[str, str] = field(default_factory=dict)
 
 
-def from_processors(folder: Path, inputs: Sequence[InputFeature], action_dim: int) -> NormalizerTable:
+def from_processors(
+    folder: Path, inputs: Sequence[InputFeature], action_dim: int, others: Sequence[str] = ()
+) -> NormalizerTable:
     """From the pre- and postprocessor of LeRobot 0.4 and later.
+
+    Args:
+        folder: With `policy_preprocessor.json` and `policy_postprocessor.json`.
+        inputs: What the network sees.
+        action_dim: D.
+        others: Steps of the preprocessor that somebody else takes care of.
 
     Raises:
         FormatError: A file is missing or damaged, statistics are missing or do not fit, or a step does
@@ -75,7 +85,7 @@ def from_processors(folder: Path, inputs: Sequence[InputFeature], action_dim: in
                 if feature.name in features.values and (only is None or feature.name in only):
                     kind = features.object(feature.name).word("type")
                     normalized[feature.name] = table.normalizer(feature.name, kind, feature.shape[0])
-        elif name not in _WITHOUT_EFFECT:
+        elif name not in (*_WITHOUT_EFFECT, *others):
             raise step.wrong("registry_name", "does what a policy package cannot hold")
     action = Normalizer("identity")
     for step in after.objects("steps"):

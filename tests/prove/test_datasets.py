@@ -1,0 +1,146 @@
+"""Datasets against the real LeRobot: what either writes the other reads, and their files are the same."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from commands import run
+
+from vla_rt.datasets import LeRobotDataset
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from lerobot_v21 import as_v21
+
+REFERENCE = Path(__file__).parent / "lerobot" / "dataset_reference.py"
+IMAGE, EPISODES = "observation.images.top", (7, 4, 9)
+DATA, TASKS = "data/chunk-000/file-000.parquet", "meta/tasks.parquet"
+META = "meta/episodes/chunk-000/file-000.parquet"
+
+
+@pytest.fixture(scope="module")
+def theirs(lerobot_python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("datasets") / "theirs"
+    run(lerobot_python, REFERENCE, "write", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ours(theirs: Path) -> Path:
+    """The same frames, written here."""
+    source, info = LeRobotDataset(theirs), json.loads((theirs / "meta/info.json").read_text())
+    own = ("timestamp", "frame_index", "episode_index", "index", "task_index")
+    features = {k: {**v, "shape": tuple(v["shape"])} for k, v in info["features"].items() if k not in own}
+    made = LeRobotDataset.create(theirs.parent / "ours", info["fps"], features, robot_type="arm")
+    at = 0
+    for length in EPISODES:
+        for frame in (source[i] for i in range(at, at + length)):
+            image = np.rint(frame[IMAGE] * 255).astype(np.uint8).transpose(1, 2, 0)
+            values = {key: frame[key] for key in features if key != IMAGE}
+            made.add_frame({**values, IMAGE: image}, task=frame["task"])
+        made.save_episode()
+        at += length
+    return theirs.parent / "ours"
+
+
+def read(python: str, folder: Path) -> dict[str, Any]:
+    out = folder.parent / f"{folder.name}.npz"
+    run(python, REFERENCE, "read", folder, out)
+    return dict(np.load(out))
+
+
+def check_equal(theirs: dict[str, Any], dataset: LeRobotDataset) -> None:
+    for i in range(len(dataset)):
+        for key, value in dataset[i].items():
+            expected = theirs[key][i]
+            if expected.dtype.kind == "f":
+                np.testing.assert_array_equal(np.asarray(value, np.float32), expected, err_msg=key)
+            else:
+                assert np.array_equal(np.asarray(value).reshape(expected.shape), expected), key
+
+
+def test_what_lerobot_writes_is_read(lerobot_python: str, theirs: Path) -> None:
+    given = read(lerobot_python, theirs)
+    dataset = LeRobotDataset(theirs)
+    assert len(dataset) == sum(EPISODES)
+    assert dataset.episode_lengths.tolist() == list(EPISODES)
+    check_equal(given, dataset)
+    windows = LeRobotDataset(theirs, {"action": [-0.1, 0.0, 0.1, 0.2]})
+    for i in (0, len(dataset) - 1):
+        for key in ("action", "action_is_pad"):
+            np.testing.assert_array_equal(windows[i][key], given[f"window{i}/{key}"])
+    statistics = json.loads((theirs / "meta/stats.json").read_text())
+    for key, entry in dataset.stats.items():
+        for name, value in entry.items():
+            np.testing.assert_allclose(np.asarray(value).ravel(), np.ravel(statistics[key][name]), rtol=1e-6)
+
+
+def test_what_is_written_here_lerobot_reads(lerobot_python: str, theirs: Path, ours: Path) -> None:
+    one, other = read(lerobot_python, theirs), read(lerobot_python, ours)
+    assert set(one) == set(other)
+    for key, value in one.items():
+        assert np.array_equal(value, other[key]), key
+        assert value.dtype == other[key].dtype, key
+
+
+def test_the_files_are_those_of_lerobot(theirs: Path, ours: Path) -> None:
+    def files(root: Path) -> set[str]:
+        return {str(f.relative_to(root)) for f in root.rglob("*") if f.is_file() and f.suffix != ".png"}
+
+    assert files(theirs) == files(ours)
+    info = [(root / "meta/info.json").read_bytes() for root in (theirs, ours)]
+    assert info[0] == info[1]
+    for file in (DATA, TASKS, META):
+        a, b = (pq.read_table(root / file) for root in (theirs, ours))
+        assert a.schema.names == b.schema.names, file
+        assert a.schema.types == b.schema.types, file
+        for name in a.schema.names:
+            if name.startswith("stats/"):
+                check_close(name, a[name].to_pylist(), b[name].to_pylist())
+            elif name == IMAGE:
+                assert [set(v) for v in a[name].to_pylist()] == [set(v) for v in b[name].to_pylist()]
+            else:
+                assert a[name].combine_chunks().equals(b[name].combine_chunks()), (file, name)
+        # what `datasets` notes of its own types stands in LeRobot's data files alone, which reads without it
+        assert (b"pandas" in (a.schema.metadata or {})) == (b"pandas" in (b.schema.metadata or {})), file
+    one, other = (json.loads((root / "meta/stats.json").read_text()) for root in (theirs, ours))
+    assert {k: set(v) for k, v in one.items()} == {k: set(v) for k, v in other.items()}
+    for key, entry in one.items():
+        for name, value in entry.items():
+            assert np.shape(value) == np.shape(other[key][name]), (key, name)
+            check_close(f"{key}/{name}", value, other[key][name])
+
+
+def check_close(name: str, theirs: Any, ours: Any) -> None:
+    """Equal, but for the quantiles, which LeRobot takes from a histogram."""
+    atol = 0.02 if name.rsplit("/", 1)[-1].startswith("q") else 1e-6
+    for one, other in zip(theirs, ours, strict=True):
+        np.testing.assert_allclose(
+            np.asarray(other, float).ravel(),
+            np.asarray(one, float).ravel(),
+            rtol=1e-5,
+            atol=atol,
+            err_msg=name,
+        )
+
+
+def test_version_21_is_read_as_lerobot_converts_it(lerobot_python: str, theirs: Path, tmp_path: Path) -> None:
+    old = tmp_path / "check"
+    as_v21(theirs, old)
+    before = LeRobotDataset(old)
+    frames = [before[i] for i in range(len(before))]
+    run(lerobot_python, REFERENCE, "convert", old)
+    after = LeRobotDataset(old)
+    assert json.loads((old / "meta/info.json").read_text())["codebase_version"] == "v3.0"
+    assert len(after) == len(frames) == sum(EPISODES)
+    for i, frame in enumerate(frames):
+        for key, value in after[i].items():
+            np.testing.assert_array_equal(np.asarray(value), np.asarray(frame[key]), err_msg=key)
+    for key, entry in before.stats.items():
+        for name, value in entry.items():
+            np.testing.assert_allclose(after.stats[key][name], value, rtol=1e-6, err_msg=f"{key}/{name}")
