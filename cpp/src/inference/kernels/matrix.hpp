@@ -30,9 +30,13 @@ struct Ahead {
         reinterpret_cast<std::uintptr_t>(weight) +  // NOLINT(performance-no-int-to-ptr)
         static_cast<std::uintptr_t>(distance));
   }
-  void ask() noexcept {
+  /// At number k of `depth`: asks, where there are several rows, and says where the run ends.
+  template <int Rows>
+  int ask(int k, int depth) noexcept {
+    if constexpr (Rows == 1) return depth;
     for (int i = 0; i < lines; ++i) __builtin_prefetch(at + i * kLine, 0, 2);
     at += lines * kLine;
+    return depth - k < kRun ? depth : k + kRun;
   }
 };
 
@@ -47,8 +51,7 @@ void matrix_tile(const MatrixArgs& args, const float* weight, int first_output, 
     const float* x[Rows];
     for (int r = 0; r < Rows; ++r) x[r] = rows[r * args.taps + tap];
     for (int k = 0; k < args.depth;) {
-      ahead.ask();
-      const int end = args.depth - k < Ahead::kRun ? args.depth : k + Ahead::kRun;
+      const int end = ahead.ask<Rows>(k, args.depth);
       for (; k < end; ++k) {
         Vec w[Vectors];
         for (int v = 0; v < Vectors; ++v) w[v] = load(weight + v * kWidth);

@@ -77,8 +77,7 @@ inline const std::byte* add_tap(const std::byte* weight, const typename Number::
                                 int groups, typename Number::Sum (&sum)[Vectors][Rows], Ahead& ahead) {
   constexpr int kBytes = kWidth * Number::kGroup * Number::kWeightBytes;
   for (int k = 0; k < groups;) {
-    ahead.ask();
-    const int end = groups - k < Ahead::kRun ? groups : k + Ahead::kRun;
+    const int end = ahead.ask<Rows>(k, groups);
     for (; k < end; ++k) {
       typename Number::Weights w[Vectors];
       for (int v = 0; v < Vectors; ++v) w[v] = Number::load(weight + v * kBytes);
