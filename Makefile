@@ -13,13 +13,14 @@ PIP := $(PY) -m pip --quiet install
 # What a change of must rebuild the C++ part; Python files are used in place.
 SOURCES := $(shell find cpp cmake tests/cpp -type f 2>/dev/null) CMakeLists.txt pyproject.toml
 
-.PHONY: help demo test prove bench lint format stubs docs wheel adversary soak fuzz clean
+.PHONY: help demo test prove bench lint format stubs docs wheel adversary soak rtsan asan tsan fuzz callgrind clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   train a policy in simulation and run it at 1 kHz: table, JSON and picture in out/"
 	@echo "make test   build once and run all tests"
-	@echo "make prove  sanitizers, builds of their own, slices of the long campaigns"
+	@echo "make prove  sanitizers, builds of their own, slices of the long campaigns; one by one:"
+	@echo "            make rtsan | asan | tsan | fuzz | callgrind | adversary | soak"
 	@echo "make soak   two hours (SOAK_SECONDS) at 1 kHz while everything goes wrong, JSON in out/soak.json"
 	@echo "make bench  microbenchmarks and comparisons with peers, JSON in out/bench/"
 	@echo "make lint   ruff, mypy, clang-format, clang-tidy, stubs up to date"
@@ -68,6 +69,7 @@ test: $(VENV)/.dev
 	$(PY) -m pytest -q tests --ignore tests/prove
 
 prove: $(VENV)/.dev
+	@scripts/system_package.sh valgrind valgrind
 	$(PY) -m pytest -q tests/prove --timeout 1800
 
 bench: $(VENV)/.dev
@@ -111,9 +113,17 @@ soak: $(VENV)/.dev
 	@mkdir -p out
 	$(PY) tests/soak --seconds $(SOAK_SECONDS) --seed $(SEED) --json out/soak.json
 
+# Proofs by themselves; `make prove` is all of them.
+rtsan asan tsan: $(VENV)/.dev
+	PYTHON=$(PY) JOBS=$(JOBS) tests/prove/$@.sh
+
 FUZZ_EXECUTIONS ?= 1000000
 fuzz: $(VENV)/.dev
 	PYTHON=$(PY) JOBS=$(JOBS) tests/prove/fuzz.sh $(FUZZ_EXECUTIONS)
+
+callgrind: $(VENV)/.dev
+	@scripts/system_package.sh valgrind valgrind
+	$(PY) -m pytest -q tests/prove/test_tick_budget.py tests/prove/test_step_counts.py
 
 clean:
 	rm -rf build dist site out $(VENV)

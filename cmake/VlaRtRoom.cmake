@@ -2,9 +2,14 @@
 add_library(vla_rt_flags INTERFACE)
 target_compile_options(vla_rt_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
                                               -Woverloaded-virtual -Werror -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # libstdc++ 12 and doctest about their own headers, and gcc's names of warnings.
+  target_compile_options(vla_rt_flags INTERFACE -Wno-deprecated-declarations -Wno-c2y-extensions
+                                                -Wno-unknown-warning-option)
+endif()
 if(VLA_RT_SANITIZE)
   # gcc takes an instrumented, replaced operator new for another function than the one its delete belongs to.
-  target_compile_options(vla_rt_flags INTERFACE -fsanitize=${VLA_RT_SANITIZE} -fno-omit-frame-pointer -g
+  target_compile_options(vla_rt_flags INTERFACE -fsanitize=${VLA_RT_SANITIZE} -fno-omit-frame-pointer -g1
                                                 -Wno-mismatched-new-delete)
   target_link_options(vla_rt_flags INTERFACE -fsanitize=${VLA_RT_SANITIZE})
 endif()

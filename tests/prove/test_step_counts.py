@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import callgrind
 import pytest
 import torch
 
@@ -22,14 +22,7 @@ OBSERVATION = (("observation.state", (9,), "float32"),)
 
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library = Path(_core.__file__).parent
-    program = tmp_path_factory.mktemp("counter") / "step_counter"
-    compiler = shutil.which("g++") or shutil.which("c++")
-    assert compiler is not None
-    link = [f"-L{library}", f"-Wl,-rpath,{library}", "-lvla_rt"]
-    command = [compiler, "-std=c++20", "-O2", f"-I{HERE.parents[1] / 'cpp' / 'include'}"]
-    subprocess.run([*command, HERE / "step_counter.cpp", "-o", program, *link], check=True)
-    return program
+    return callgrind.program(HERE / "step_counter.cpp", tmp_path_factory.mktemp("counter"))
 
 
 @pytest.fixture(scope="module", params=["flow", "noise", "unet"])
@@ -49,13 +42,11 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def instructions(counter: Path, package: Path, kind: str, folder: Path) -> int:
-    command = ["valgrind", "--tool=callgrind", "--toggle-collect=COUNTED_STEP"]
-    command += [f"--callgrind-out-file={folder}/out", str(counter), str(package), "count", kind]
-    environment = {**os.environ, "VLA_RT_INSTRUCTION_SET": "avx2"}
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    found = re.search(r"Collected : (\d+)", run.stderr)
-    assert found is not None, run.stderr
-    return int(found.group(1))
+    command = (counter, package, "count", kind)
+    (count,) = callgrind.instructions_per_call(
+        "COUNTED_STEP", *command, folder=folder, VLA_RT_INSTRUCTION_SET="avx2"
+    )
+    return count
 
 
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="needs valgrind")

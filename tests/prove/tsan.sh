@@ -1,25 +1,17 @@
 #!/usr/bin/env bash
 # tsan.sh: the rooms with threads under ThreadSanitizer, and proof that it sees the mistakes it is there for.
-# PYTHON is an interpreter with the build requirements (default .venv), JOBS the number of compilers.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-python=$(realpath -s "${PYTHON:-.venv/bin/python}")
-build=build/tsan
+source "$(dirname "$0")/sanitizer.sh"
 export TSAN_OPTIONS="halt_on_error=1 exitcode=66 second_deadlock_stack=1 die_after_fork=0"
 # ThreadSanitizer's memory layout wants little address randomisation.
 fixed() { if command -v setarch >/dev/null; then setarch "$(uname -m)" -R "$@"; else "$@"; fi; }
 
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DVLA_RT_SANITIZE=thread \
-  -DVLA_RT_BUILD_PYTHON=OFF -DVLA_RT_BUILD_TESTS=ON -DPython_EXECUTABLE="$python" >/dev/null
-targets=$(ninja -C "$build" -t targets all)
-for room in rt sampling tokenization execution; do
-  grep -q "^test_$room:" <<<"$targets" || continue
-  ninja -C "$build" -j "${JOBS:-2}" "test_$room" | tail -n 1
-  fixed "$build/tests/cpp/test_$room"
-done
+configure build/tsan thread -DCMAKE_BUILD_TYPE=RelWithDebInfo
+rooms=(rt sampling tokenization execution)
+compile "${rooms[@]/#/test_}"
+for room in "${rooms[@]}"; do fixed "$build/tests/cpp/test_$room"; done
 
 compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$build/CMakeCache.txt")
-status=0
 for mutant in 0 1 2 3 4 5 6 7 8 9; do
   program=$build/handover_mutant_$mutant
   "$compiler" -std=c++20 -O1 -g -fsanitize=thread -DMUTANT=$mutant -Icpp/include \

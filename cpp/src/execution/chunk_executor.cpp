@@ -10,6 +10,7 @@
 #include "execution/plan.hpp"
 #include "execution/planner.hpp"
 #include "execution/rotation_map.hpp"
+#include "execution/try_mutex.hpp"
 #include "vla_rt/core/errors.hpp"
 #include "vla_rt/rt/triple_buffer.hpp"
 
@@ -60,7 +61,7 @@ struct ChunkExecutor::Impl {
   std::atomic<TimeNs> now{kNever}, plan_end{kNever}, due{kNever};
 
   // The pusher's.
-  mutable std::mutex mutex;  // one push at a time, and the seams
+  mutable execution::TryMutex mutex;  // one push at a time, and the seams
   Planner planner;
   std::unique_ptr<ActionChunk> inner_chunk;  // with rotations
   std::uint64_t accepted = 0;
