@@ -19,8 +19,7 @@ compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$build/CMakeCache.txt")
 json=$(sed -n 's/^VLA_RT_JSON_INCLUDE:[^=]*=//p' "$build/CMakeCache.txt")
 flags=(-std=c++20 -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -Icpp/src -Icpp/include -Itests/cpp
   -isystem "$json")
-objects() { for room in $rooms; do find "$build/CMakeFiles/vla_rt_$room.dir" "$build"/CMakeFiles/*kernels*.dir -name '*.o' 2>/dev/null; done | sort -u; }
-mapfile -t library < <(objects)
+mapfile -t library < <(for room in $rooms; do find "$build/CMakeFiles/vla_rt_$room.dir" -name '*.o'; done)
 compile() { "$compiler" "${flags[@]}" -Wno-unused -c "$1" -o "$2"; } # SOURCE OBJECT
 link() { "$compiler" "${flags[@]}" -Wl,--allow-multiple-definition "${@:2}" "${library[@]}" -o "$1" -pthread -ldl; }
 
