@@ -97,15 +97,18 @@ def test_the_files_are_those_of_lerobot(theirs: Path, ours: Path) -> None:
     assert info[0] == info[1]
     for file in (DATA, TASKS, META):
         a, b = (pq.read_table(root / file) for root in (theirs, ours))
-        assert a.schema.names == b.schema.names, file
-        assert a.schema.types == b.schema.types, file
+        assert a.schema.names == b.schema.names or file == META, file  # the order of its statistics is free
+        b = b.select(a.schema.names)
+        plain = [name for name in a.schema.names if not name.startswith("stats/")]
+        kinds = [[str(t.schema.field(name).type).replace("large_", "") for name in plain] for t in (a, b)]
+        assert kinds[0] == kinds[1], file  # pandas writes long texts since its version 3
         for name in a.schema.names:
             if name.startswith("stats/"):
                 check_close(name, a[name].to_pylist(), b[name].to_pylist())
             elif name == IMAGE:
                 assert [set(v) for v in a[name].to_pylist()] == [set(v) for v in b[name].to_pylist()]
             else:
-                assert a[name].combine_chunks().equals(b[name].combine_chunks()), (file, name)
+                assert a[name].to_pylist() == b[name].to_pylist(), (file, name)
         # what `datasets` notes of its own types stands in LeRobot's data files alone, which reads without it
         assert (b"pandas" in (a.schema.metadata or {})) == (b"pandas" in (b.schema.metadata or {})), file
     one, other = (json.loads((root / "meta/stats.json").read_text()) for root in (theirs, ours))
