@@ -121,6 +121,8 @@ def test_the_files_are_those_of_lerobot(theirs: Path, ours: Path) -> None:
 
 def check_close(name: str, theirs: Any, ours: Any) -> None:
     """Equal, but for the quantiles: of a few frames LeRobot's, from a histogram, are its own."""
+    if IMAGE in name and name.endswith("/std"):
+        return  # LeRobot 0.4.4 squares bytes as bytes; tests/test_lerobot_dataset.py has those of all pixels
     atol = 10.0 if name.rsplit("/", 1)[-1].startswith("q") else 1e-6
     for one, other in zip(theirs, ours, strict=True):
         np.testing.assert_allclose(
