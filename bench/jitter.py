@@ -3,8 +3,9 @@
 How late does a periodic thread begin its period, on a machine that is idle otherwise and on one whose other
 core is busy? `vla_rt` sleeps until 200 us before the deadline and spins the rest; `vla_rt, no spin` sleeps to
 the deadline, as cyclictest does; `time.sleep` is what a control loop in Python does. All run on the same CPU,
-one after the other, round by round, idle and busy in turn. The column `error` is the share of the deadlines that went by without a wake-up. cyclictest counts in
-whole microseconds, rounded down, and does not say what it missed.
+one after the other, round by round, idle and busy in turn. The column `error` is the share of the deadlines
+that went by without a wake-up. cyclictest counts in whole microseconds, rounded down, and does not say what
+it missed.
 """
 
 from __future__ import annotations

@@ -11,10 +11,8 @@ print(m.distribution('nlohmann-json').locate_file('nlohmann_json/include'), end=
 list(GET locations 0 eigen_prefix)
 list(GET locations 1 json_prefix)
 
+# Installed beside the adapters; nothing here includes it.
 find_package(Eigen3 3.4 REQUIRED NO_MODULE PATHS "${eigen_prefix}" NO_DEFAULT_PATH)
-add_library(vla_rt_eigen INTERFACE)
-target_link_libraries(vla_rt_eigen INTERFACE Eigen3::Eigen)
-target_compile_definitions(vla_rt_eigen INTERFACE EIGEN_MPL2_ONLY)
 
 find_path(VLA_RT_JSON_INCLUDE nlohmann/json.hpp PATHS "${json_prefix}" NO_DEFAULT_PATH REQUIRED)
 add_library(vla_rt_json INTERFACE)

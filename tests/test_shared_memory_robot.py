@@ -60,8 +60,15 @@ def towards(goal: float):
 CONFIG = vr.ControlConfig(chunk_period_s=0.05, inference_rate_hz=10, mode="async", lock_memory=False)
 
 
-def test_a_driver_in_c_is_the_robot_until_it_is_killed(driver_program: Path, name: str) -> None:
-    driver = subprocess.Popen([driver_program, name, "30"], stdout=subprocess.DEVNULL)
+@pytest.mark.parametrize("language", ["c", "python"])
+def test_an_example_of_a_driver_is_the_robot_until_it_is_killed(
+    language: str, request: pytest.FixtureRequest, name: str
+) -> None:
+    if language == "c":
+        program = [request.getfixturevalue("driver_program")]
+    else:
+        program = [sys.executable, ROOT / "examples/shared_memory_driver/shared_memory_driver.py"]
+    driver = subprocess.Popen([*program, name, "30"], stdout=subprocess.DEVNULL)
     try:
         robot = opened(name)
         np.testing.assert_array_equal(robot.limits.max_velocity, [2.0] * 7)

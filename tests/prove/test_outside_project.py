@@ -1,4 +1,4 @@
-"""A C++ program outside this repository: built with cmake against the installed wheel, run without Python."""
+"""A C++ program outside this repository: built against wheel and prefix, run without Python."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from commands import run
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import documented
+import vla_rt as vr
+from vla_rt import _core
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "embed_cmake"
-CMAKE = shutil.which("cmake") or str(Path(sys.executable).parent / "cmake")
+COMPATIBILITY = ROOT / "tests" / "compatibility"
 MAX_STACK_KB = 512
 MAX_MEMORY_MB = 50
 
 
-@pytest.fixture(scope="module")
-def example(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["wheel", "prefix"])
+def example(
+    request: pytest.FixtureRequest, python: Path, cmake: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The example, copied away from the repository, built and run by the commands of its page."""
     folder = tmp_path_factory.mktemp("outside")
     shutil.copytree(EXAMPLE, folder / "examples" / "embed_cmake")
@@ -30,7 +34,12 @@ def example(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     prefix = run(python, "-m", "vla_rt", "--cmake-dir", cwd="/").strip()
     assert prefix.startswith(str(python.parents[1])), "not the installed package"
     [shown] = (block.code for block in documented.blocks() if block.after.startswith(documented.BY_PROVE))
-    documented.run_console(shown, folder, (python.parent, Path(CMAKE).parent), timeout_s=600)
+    if request.param == "prefix":
+        prefix = str(request.getfixturevalue("prefix"))
+        assert "$(python -m vla_rt --cmake-dir)" in shown
+        shown = shown.replace("$(python -m vla_rt --cmake-dir)", prefix)
+    (folder / "prefix").write_text(prefix)
+    documented.run_console(shown, folder, (python.parent, Path(cmake).parent), timeout_s=600)
     return folder
 
 
@@ -57,10 +66,53 @@ def test_the_eigen_that_comes_along_serves_the_adapter(example: Path) -> None:
     run(example / "build" / "eigen_views")
 
 
-def test_the_program_links_the_installed_library_and_no_python(example: Path, python: Path) -> None:
+def test_unsafe_actions_are_answered_within_all_limits(example: Path, tmp_path: Path) -> None:
+    urdf = tmp_path / "panda.urdf"
+    urdf.write_text(vr.robots.panda_urdf())
+    said = run(example / "build" / "safe_execution", urdf)
+    for name, verdict in {
+        "a small motion": "executed",
+        "far outside the limits": "modified by position",
+        "too fast": "modified by velocity",
+        "into the table": r"modified by .*collision",
+        "into itself": r"modified by .*collision",
+        "not a number": "refused",
+        "joints missing": "refused",
+    }.items():
+        assert re.search(rf"^{name} +{verdict}", said, re.MULTILINE), said
+    assert "\n0 limits broken" in said
+
+
+def test_the_program_links_the_installed_library_and_no_python(example: Path) -> None:
+    installed = (example / "prefix").read_text().partition("/lib/python")[0]
     linked = run("ldd", example / "build" / "franka_callback")
-    assert re.search(rf"libvla_rt\.so => {re.escape(str(python.parents[1]))}", linked), linked
+    assert re.search(rf"libvla_rt\.so => {re.escape(installed)}", linked), linked
     assert "libpython" not in linked
+
+
+@pytest.mark.skipif(_core.TORCH_VERSION is None, reason="this build has no torch backend")
+def test_the_torch_target_serves_a_program(cmake: str, tmp_path: Path) -> None:
+    prefix = run(sys.executable, "-m", "vla_rt", "--cmake-dir", cwd="/").strip()
+    run(cmake, "-S", EXAMPLE, "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}")
+    run(cmake, "--build", tmp_path, "--target", "torch_backends")
+    assert {"torchscript", "aotinductor"} <= set(run(tmp_path / "torch_backends").split())
+
+
+def test_a_program_written_for_this_interface_goes_on_working(
+    example: Path, cmake: str, tmp_path: Path
+) -> None:
+    version = ".".join(vr.__version__.split(".")[:2])
+    source = COMPATIBILITY / f"api_{version.replace('.', '_')}.cpp"
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.25)\nproject(p LANGUAGES CXX)\n"
+        f"find_package(vla_rt {version} REQUIRED)\n"
+        f"add_executable(program {source})\ntarget_link_libraries(program PRIVATE vla_rt::core)\n"
+    )
+    prefix = (example / "prefix").read_text()
+    run(cmake, "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run(cmake, "--build", tmp_path / "build")
+    program = tmp_path / "build" / "program"
+    assert run(program, COMPATIBILITY / "package_schema_1", tmp_path / "run.flight") == "ok\n"
 
 
 def test_a_bad_package_is_refused_in_one_line(example: Path, tmp_path: Path) -> None:
@@ -72,13 +124,13 @@ def test_a_bad_package_is_refused_in_one_line(example: Path, tmp_path: Path) -> 
     assert "policy.json" in done.stderr
 
 
-def test_a_component_that_is_not_there_is_missed_by_name(python: Path, tmp_path: Path) -> None:
+def test_a_component_that_is_not_there_is_missed_by_name(python: Path, cmake: str, tmp_path: Path) -> None:
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.25)\nproject(p LANGUAGES CXX)\n"
         "find_package(vla_rt REQUIRED COMPONENTS core torch)\n"
     )
     prefix = run(python, "-m", "vla_rt", "--cmake-dir", cwd="/").strip()
-    command = [CMAKE, "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}"]
+    command = [cmake, "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "without the component 'torch'" in " ".join(done.stderr.split())
