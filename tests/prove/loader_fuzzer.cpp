@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -25,14 +26,22 @@ using namespace vla_rt::fuzzing;
 
 namespace {
 
-/// The file, ending with its page: what is read behind its last tensor is no memory.
+/// The file, ending within a page: the sanitizer sees what is read behind its last tensor.
 std::string safetensors(const Json& header, const std::string& data, Random& random) {
   std::string text = text_of(header);
-  while ((8 + text.size() + data.size()) % 4096 != 0) text += ' ';
+  while ((8 + text.size() + data.size()) % 4096 != 2048) text += ' ';
   std::uint64_t length = text.size();
   if (random.one_in(20)) length = random.one_in(2) ? random() : length + random.below(64) - 32;
   std::string file(reinterpret_cast<const char*>(&length), 8);
   return file + text + data;
+}
+
+/// Moves one tensor as a whole: the span still fits its shape, what matters is where it ends.
+void move_tensor(Json& header, Random& random) {
+  static constexpr std::int64_t kSteps[] = {-64, -4, -1, 1, 4, 16, 64, 4096, 1 << 20, INT64_C(1) << 39};
+  auto tensor = std::next(header.begin(), static_cast<long>(random.below(header.size())));
+  const std::int64_t by = kSteps[random.below(std::size(kSteps))];
+  for (Json& end : tensor.value()["data_offsets"]) end = end.get<std::int64_t>() + by;
 }
 
 class Loader final : public Target {
@@ -52,6 +61,7 @@ class Loader final : public Target {
     if (kind < 2) return policy(random);
     if (kind < 4) {
       Json header = package_.header;
+      if (random.one_in(3)) move_tensor(header, random);
       for (std::size_t n = random.below(4); n > 0; --n) change_tree(header, random);
       std::string file = safetensors(header, package_.data, random);
       if (random.one_in(4)) change_bytes(file, random);

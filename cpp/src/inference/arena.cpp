@@ -5,26 +5,15 @@
 #include <string>
 #include <utility>
 
+#include "core/sanitized_memory.hpp"
 #include "vla_rt/core/errors.hpp"
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#endif
 
 namespace vla_rt {
 namespace {
 
 constexpr std::size_t kLine = 64, kHugePage = std::size_t{2} << 20, kSmallPage = 4096;
 
-// AddressSanitizer sees one piece of memory: told what was given out, it sees what lies between.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t kGap = kLine;
-void close_memory(std::byte* begin, std::size_t size) { __asan_poison_memory_region(begin, size); }
-void open_memory(std::byte* begin, std::size_t size) { __asan_unpoison_memory_region(begin, size); }
-#else
-constexpr std::size_t kGap = 0;
-void close_memory(std::byte* /*begin*/, std::size_t /*size*/) {}
-void open_memory(std::byte* /*begin*/, std::size_t /*size*/) {}
-#endif
+constexpr std::size_t kGap = kMemoryIsChecked ? kLine : 0;  // between what was given out
 
 }  // namespace
 

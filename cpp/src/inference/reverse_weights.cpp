@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "inference/reverse_plan.hpp"
+#include "vla_rt/core/errors.hpp"
 
 namespace vla_rt {
 namespace {
@@ -33,7 +34,10 @@ Plan widened(Plan plan, PlanWeights& weights, std::deque<std::vector<float>>& nu
     const float* scale = nullptr;  // of every output
     if (operation.inputs.size() > 3 && operation.inputs[3] != -1) {
       const PlanView& s = plan.views[static_cast<std::size_t>(operation.inputs[3])];
-      scale = weights.at(plan.buffers[static_cast<std::size_t>(s.buffer)].tensor).floats().data() + s.offset;
+      const PlanBuffer& stored = plan.buffers[static_cast<std::size_t>(s.buffer)];
+      if (stored.role != BufferRole::Weight)
+        throw ModelError("vjp, " + operation.name, "inputs/3", "scales that are computed have no derivative");
+      scale = weights.at(stored.tensor).floats().data() + s.offset;
       operation.inputs.resize(3);
     }
     std::vector<std::int64_t> strides(w.shape.size(), 1);

@@ -5,9 +5,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/sanitized_memory.hpp"
 #include "vla_rt/core/errors.hpp"
 
 namespace vla_rt {
+namespace {
+
+/// What the last page holds behind a file.
+std::size_t rest_of_page(std::size_t size) {
+  constexpr std::size_t kPage = 4096;
+  return (kPage - size % kPage) % kPage;
+}
+
+}  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& file) {
   const std::string name = file.filename().string();
@@ -24,10 +34,13 @@ MappedFile::MappedFile(const std::filesystem::path& file) {
   if (!plain) throw FormatError(name, "", "must be a plain file");
   if (mapped == MAP_FAILED) throw FormatError(name, "", "cannot be mapped");
   data_ = static_cast<const char*>(mapped);
+  if (size_ > 0) close_memory(data_ + size_, rest_of_page(size_));
 }
 
 MappedFile::~MappedFile() {
-  if (size_ > 0) munmap(const_cast<char*>(data_), size_);
+  if (size_ == 0) return;
+  open_memory(data_ + size_, rest_of_page(size_));
+  munmap(const_cast<char*>(data_), size_);
 }
 
 }  // namespace vla_rt
