@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "soak"))
+from ledger import Ledger
+
 SOAK = Path(__file__).resolve().parents[1] / "soak"
 #: What each planted mistake takes, and what must be said of it.
 PLANTS = {"leak": (22, "memory grew"), "breach": (1, "beyond their limit"), "silence": (1, "seen 0 times")}
@@ -48,6 +51,24 @@ def test_what_is_planted_is_found(tmp_path: Path) -> None:
         assert runs[plant].returncode == 1, said[plant]
         problems = json.loads((tmp_path / plant).read_text())["problems"]
         assert any(problem in sentence for sentence in problems), (plant, problems)
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "growth_mb"),
+    [
+        ([140, 147.7, 148.7, 149.0, 149.0, 149.0], 0.4),  # first times
+        ([140, 149.0, 147.7, 147.7, 149.0], 0.0),
+        ([140, 141, 142, 143], 2.0),
+        ([140, *(141 + flight // 4 for flight in range(300))], 54.4),
+    ],
+)
+def test_memory_that_rises_again_and_again_is_told_from_first_times(
+    memory_mb: list[float], growth_mb: float
+) -> None:
+    ledger = Ledger(lives=[[{"rss_mb": value} for value in memory_mb]])
+    for kind in range(24):
+        ledger.faults[f"fault {kind}"].injected += 1
+    assert ledger.memory_growth() == pytest.approx(growth_mb, abs=0.05)
 
 
 @pytest.mark.parametrize("words", [["--plant", "nothing"], ["--seconds", "x"]])
