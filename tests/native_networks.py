@@ -7,15 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
+import vla_rt as vr
 from vla_rt import _core
 from vla_rt.export import native
 from vla_rt.export.network import Inputs, Network, capture
 from vla_rt.export.stages import Stages, split
 
 DTYPES = {torch.float32: "float32", torch.int64: "int64", torch.uint8: "uint8"}
+
+
+def run_with(instructions: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes the kernels of one instruction set in this test, or skips it where the processor lacks them."""
+    monkeypatch.setenv("VLA_RT_INSTRUCTION_SET", instructions)
+    try:
+        assert _core.instruction_set() == instructions
+    except vr.ConfigError:
+        pytest.skip(f"this processor has no {instructions}")
 
 
 class Denoiser(nn.Module):

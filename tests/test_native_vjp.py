@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import vla_rt as vr
-from native_networks import Denoiser, opened, stages_of
+from native_networks import Denoiser, opened, run_with, stages_of
 from test_native_engine import NETWORKS
 from test_native_engine import network as whole_network
 from test_native_operators import ATTENTIONS, BINARY, LAYERS, SHAPES, UNARY, X, table
@@ -144,13 +144,7 @@ def test_a_recurrent_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("instructions", ["portable", "avx2", "avx512"])
 def test_networks(name: str, instructions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vla_rt import _core
-
-    monkeypatch.setenv("VLA_RT_INSTRUCTION_SET", instructions)
-    try:
-        assert _core.instruction_set() == instructions
-    except vr.ConfigError:
-        pytest.skip(f"this processor has no {instructions}")
+    run_with(instructions, monkeypatch)
     policy, x, observation = whole_network(name)
     assert vjp_error(policy, tmp_path, x, observation, (0.0, 0.5, 3.0)) <= 1e-5
 
